@@ -1,0 +1,276 @@
+//! The helpers that templates may call: pure functions over JSON.
+
+use std::ops::RangeInclusive;
+use std::sync::LazyLock;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use chrono::{DateTime, FixedOffset, SecondsFormat};
+use handlebars::{
+    Context, Handlebars, Helper, HelperDef, HelperResult, Output, RenderContext, RenderError,
+    RenderErrorReason, ScopedJson, no_escape,
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::duration;
+use crate::scope;
+
+/// Stands before every path in an argument, so that a missing value is an error there too.
+pub(crate) const PRESENT: &str = "__present";
+/// Writes one value into text.
+pub(crate) const TEXT: &str = "__text";
+
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+type Function = fn(&[&Value]) -> Result<Value, String>;
+
+struct Pure {
+    name: &'static str,
+    arguments: RangeInclusive<usize>,
+    function: Function,
+}
+
+const HELPERS: [Pure; 20] = [
+    pure("and", 1..=8, |values| {
+        Ok(values.iter().all(|value| is_true(value)).into())
+    }),
+    pure("base64", 1..=1, |values| Ok(BASE64.encode(text(values)?).into())),
+    pure("date_add", 2..=2, date_add),
+    pure("default", 2..=2, |values| match values {
+        [Value::Null, fallback] => Ok((*fallback).clone()),
+        [value, ..] => Ok((*value).clone()),
+        [] => Ok(Value::Null),
+    }),
+    pure("eq", 2..=2, |values| Ok((values.first() == values.get(1)).into())),
+    pure("gt", 2..=2, |values| compare(values, std::cmp::Ordering::is_gt)),
+    pure("gte", 2..=2, |values| compare(values, std::cmp::Ordering::is_ge)),
+    pure("join", 1..=2, join),
+    pure("json", 1..=1, |values| match values {
+        [value, ..] => Ok(value.to_string().into()),
+        [] => Ok(Value::Null),
+    }),
+    pure("len", 1..=1, len),
+    pure("lower", 1..=1, |values| Ok(text(values)?.to_lowercase().into())),
+    pure("lt", 2..=2, |values| compare(values, std::cmp::Ordering::is_lt)),
+    pure("lte", 2..=2, |values| compare(values, std::cmp::Ordering::is_le)),
+    pure("ne", 2..=2, |values| Ok((values.first() != values.get(1)).into())),
+    pure("not", 1..=1, |values| {
+        Ok((!values.iter().all(|value| is_true(value))).into())
+    }),
+    pure("or", 1..=8, |values| {
+        Ok(values.iter().any(|value| is_true(value)).into())
+    }),
+    pure("sha256", 1..=1, |values| {
+        Ok(format!("{:x}", Sha256::digest(text(values)?)).into())
+    }),
+    pure("shell", 1..=1, |values| {
+        Ok(format!("'{}'", text(values)?.replace('\'', r"'\''")).into())
+    }),
+    pure("trim", 1..=1, |values| Ok(text(values)?.trim().into())),
+    pure("upper", 1..=1, |values| Ok(text(values)?.to_uppercase().into())),
+];
+const URLENCODE: Pure = pure("urlencode", 1..=1, |values| {
+    Ok(utf8_percent_encode(&text(values)?, UNRESERVED).to_string().into())
+});
+
+/// The blocks that templates may open.
+const BLOCKS: [&str; 3] = ["each", "if", "unless"];
+
+pub(crate) static REGISTRY: LazyLock<Handlebars<'static>> = LazyLock::new(|| {
+    let mut registry = Handlebars::new();
+    registry.register_escape_fn(no_escape);
+    registry.set_prevent_indent(true);
+    registry.register_helper(PRESENT, Box::new(Present));
+    registry.register_helper(TEXT, Box::new(Text));
+    for helper in all() {
+        registry.register_helper(helper.name, Box::new(helper));
+    }
+    registry
+});
+
+fn all() -> impl Iterator<Item = Pure> {
+    HELPERS.into_iter().chain([URLENCODE])
+}
+
+/// The names of all helpers and blocks, sorted.
+pub fn names() -> Vec<&'static str> {
+    let mut names: Vec<&str> = all().map(|helper| helper.name).chain(BLOCKS).collect();
+    names.sort_unstable();
+    names
+}
+
+/// How many arguments a helper takes; none if there is no such helper.
+pub(crate) fn arguments(name: &str) -> Option<RangeInclusive<usize>> {
+    all()
+        .find(|helper| helper.name == name)
+        .map(|helper| helper.arguments)
+}
+
+pub(crate) fn is_block(name: &str) -> bool {
+    BLOCKS.contains(&name)
+}
+
+const fn pure(name: &'static str, arguments: RangeInclusive<usize>, function: Function) -> Pure {
+    Pure {
+        name,
+        arguments,
+        function,
+    }
+}
+
+impl HelperDef for Pure {
+    fn call_inner<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        _: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+    ) -> Result<ScopedJson<'rc>, RenderError> {
+        let values: Vec<&Value> = helper.params().iter().map(|param| param.value()).collect();
+        let result = (self.function)(&values);
+        result
+            .map(ScopedJson::Derived)
+            .map_err(|message| failed(format!("`{}`: {message}", self.name)))
+    }
+}
+
+struct Present;
+
+impl HelperDef for Present {
+    fn call_inner<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        context: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+    ) -> Result<ScopedJson<'rc>, RenderError> {
+        let param = helper.param(0).expect("the compiler gives it one argument");
+        let raw = param.relative_path().map_or("", String::as_str);
+        if param.is_value_missing() {
+            let path: Vec<&str> = raw.split('.').collect();
+            return Err(failed(scope::missing(context.data(), &path)));
+        }
+        if param.value().is_null() {
+            return Err(failed(format!("`{raw}` is null")));
+        }
+        Ok(ScopedJson::Derived(param.value().clone()))
+    }
+}
+
+struct Text;
+
+impl HelperDef for Text {
+    fn call<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        _: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+        out: &mut dyn Output,
+    ) -> HelperResult {
+        let value = helper
+            .param(0)
+            .expect("the compiler gives it one argument")
+            .value();
+        match value {
+            Value::String(text) => out.write(text)?,
+            Value::Number(_) | Value::Bool(_) => out.write(&value.to_string())?,
+            Value::Array(_) | Value::Object(_) | Value::Null => {
+                let what = describe(value);
+                return Err(failed(format!(
+                    "{what} stands inside text: write `{{{{json ...}}}}` to put it there as JSON"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn failed(message: String) -> RenderError {
+    RenderErrorReason::Other(message).into()
+}
+
+fn describe(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+fn is_true(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(value) => *value,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(list) => !list.is_empty(),
+        Value::Object(object) => !object.is_empty(),
+    }
+}
+
+fn text(values: &[&Value]) -> Result<String, String> {
+    match values.first() {
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(value @ (Value::Number(_) | Value::Bool(_))) => Ok(value.to_string()),
+        Some(value) => Err(format!("needs text, not {}", describe(value))),
+        None => Err("needs text".to_owned()),
+    }
+}
+
+fn compare(values: &[&Value], holds: fn(std::cmp::Ordering) -> bool) -> Result<Value, String> {
+    let ordering = match values {
+        [Value::Number(a), Value::Number(b)] => a.as_f64().partial_cmp(&b.as_f64()),
+        [Value::String(a), Value::String(b)] => Some(a.cmp(b)),
+        [a, b] => return Err(format!("cannot compare {} with {}", describe(a), describe(b))),
+        _ => None,
+    };
+    Ok(ordering.is_some_and(holds).into())
+}
+
+fn join(values: &[&Value]) -> Result<Value, String> {
+    let Some(Value::Array(list)) = values.first() else {
+        return Err("needs a list".to_owned());
+    };
+    let separator = values
+        .get(1)
+        .map_or(Ok(", ".to_owned()), |value| text(&[value]))?;
+    let items = list
+        .iter()
+        .map(|item| text(&[item]))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(items.join(&separator).into())
+}
+
+fn len(values: &[&Value]) -> Result<Value, String> {
+    match values {
+        [Value::Array(list), ..] => Ok(list.len().into()),
+        [Value::Object(object), ..] => Ok(object.len().into()),
+        [Value::String(text), ..] => Ok(text.chars().count().into()),
+        [value, ..] => Err(format!("{} has no length", describe(value))),
+        [] => Err("needs a value".to_owned()),
+    }
+}
+
+/// Wazuh writes the offset without a colon, which is not RFC 3339.
+const WAZUH_TIME: &str = "%Y-%m-%dT%H:%M:%S%.f%z";
+
+fn date_add(values: &[&Value]) -> Result<Value, String> {
+    let time = text(values)?;
+    let parsed: DateTime<FixedOffset> = DateTime::parse_from_rfc3339(&time)
+        .or_else(|_| DateTime::parse_from_str(&time, WAZUH_TIME))
+        .map_err(|_| format!("`{time}` is not a time"))?;
+    let by = duration::parse(&text(values.get(1..).unwrap_or(&[]))?)?;
+    let sum = parsed.checked_add_signed(chrono::Duration::milliseconds(by.as_millis() as i64));
+    let sum = sum.ok_or_else(|| format!("`{time}` is too far away"))?;
+    Ok(sum.to_utc().to_rfc3339_opts(SecondsFormat::Millis, true).into())
+}

@@ -1,0 +1,127 @@
+use insta::assert_snapshot;
+use serde_json::json;
+
+use super::*;
+
+fn scope() -> Scope {
+    Scope::new(json!({
+        "alert": { "rule": { "level": 10, "description": "brute <force>" }, "data": { "srcip": "203.0.113.9", "url": "/?q=a b&c" } },
+        "steps": { "host": { "name": "web-01", "groups": ["default", "web"], "note": null } },
+    }))
+}
+
+fn check(source: &str) -> String {
+    let compiled = match Template::compile(source) {
+        Ok(compiled) => compiled,
+        Err(error) => {
+            let place = error
+                .at
+                .as_ref()
+                .and_then(|at| source.get(at.clone()))
+                .unwrap_or("?");
+            return format!("{error} [{place}]");
+        }
+    };
+    match compiled.eval(&scope()) {
+        Ok(value) => value.to_string(),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn one_expression_keeps_its_type() {
+    assert_eq!(check("{{ alert.rule.level }}"), "10");
+    assert_eq!(check("{{steps.host.groups}}"), r#"["default","web"]"#);
+    assert_eq!(check("{{ steps.host.groups.1 }}"), r#""web""#);
+    assert_eq!(check("{{ gt alert.rule.level 5 }}"), "true");
+    assert_eq!(check("{{default steps.host.nme 5}}"), "5");
+    assert_eq!(check("{{default steps.host.note \"n/a\"}}"), "\"n/a\"");
+    assert_eq!(check("plain"), "\"plain\"");
+}
+
+#[test]
+fn in_text_it_becomes_text_without_escaping() {
+    assert_eq!(
+        check("{{ alert.rule.description }} on {{ steps.host.name }}"),
+        r#""brute <force> on web-01""#
+    );
+    assert_eq!(check("level {{ alert.rule.level }}"), r#""level 10""#);
+    assert_eq!(
+        check("q={{ urlencode alert.data.url }}"),
+        r#""q=%2F%3Fq%3Da%20b%26c""#
+    );
+    assert_eq!(check("{{ upper (lower steps.host.name) }}!"), r#""WEB-01!""#);
+    assert_eq!(check(r"a \{{b}}"), r#""a {{b}}""#);
+}
+
+#[test]
+fn an_object_in_text_says_to_use_json() {
+    assert_snapshot!(check("host: {{ steps.host }}"), @"an object stands inside text: write `{{json ...}}` to put it there as JSON, in `host: {{ steps.host }}`");
+    assert_snapshot!(check("host: {{ json steps.host.groups }}"), @r#""host: [\"default\",\"web\"]""#);
+}
+
+#[test]
+fn a_path_that_leads_nowhere_is_an_error_also_inside_an_argument() {
+    assert_snapshot!(check("{{ steps.host.nme }}"), @"`steps.host.nme` is missing: `steps.host` has groups, name, note, in `{{ steps.host.nme }}`");
+    assert_snapshot!(check("x {{ upper steps.host.nme }}"), @"`steps.host.nme` is missing: `steps.host` has groups, name, note, in `x {{ upper steps.host.nme }}`");
+    assert_snapshot!(check("{{#if steps.hots.name}}x{{/if}}"), @"`steps.hots.name` is missing: `steps` has host, in `{{#if steps.hots.name}}x{{/if}}`");
+    assert_snapshot!(check("{{ steps.host.note }}"), @"`steps.host.note` is null, in `{{ steps.host.note }}`");
+}
+
+#[test]
+fn blocks_choose_and_repeat() {
+    assert_eq!(
+        check("{{#if (gt alert.rule.level 5)}}high{{else}}low{{/if}}"),
+        "\"high\""
+    );
+    assert_eq!(
+        check("{{#each steps.host.groups}}[{{this}}]{{/each}}"),
+        "\"[default][web]\""
+    );
+}
+
+#[test]
+fn what_is_not_a_template_is_refused_with_its_place() {
+    assert_snapshot!(check("a {{ uper steps.host.name }}"), @"there is no helper `uper` [uper]");
+    assert_snapshot!(check("{{ upper }}"), @"the helper `upper` needs arguments [upper]");
+    assert_snapshot!(check("{{ gt alert.rule.level }}"), @"the helper `gt` takes 2 arguments, not 1 [gt]");
+    assert_snapshot!(check("{{#if x}}a{{/unless}}"), @"`{{#if}}` is closed by `{{/unless}}` [{{/unless}}]");
+    assert_snapshot!(check("{{ alert.rule.level"), @"this is not a template expression []");
+    assert_snapshot!(check("{{> other}}"), @"partials and decorators are not part of the playbook language [{{]");
+    assert_snapshot!(check("{{#with alert}}{{/with}}"), @"there is no block `with` [with]");
+}
+
+#[test]
+fn size_and_nesting_are_bounded() {
+    assert!(Template::compile(&"{{a}}".repeat(201)).is_err());
+    assert!(Template::compile(&"{{a}} ".repeat(2000)).is_err());
+    assert!(Template::compile(&"{{#if a}}".repeat(5000)).is_err());
+    assert!(
+        Template::compile(&format!(
+            "{{{{upper {}a{}}}}}",
+            "(lower ".repeat(40),
+            ")".repeat(40)
+        ))
+        .is_err()
+    );
+}
+
+#[test]
+fn references_name_what_is_read() {
+    let compiled =
+        Template::compile("{{ alert.data.srcip }} {{ default steps.host.x steps.host.name }}").unwrap();
+    let read: Vec<(String, bool)> = compiled
+        .references()
+        .iter()
+        .map(|r| (r.text(), r.is_optional))
+        .collect();
+    let expected = [
+        ("alert.data.srcip", false),
+        ("steps.host.x", true),
+        ("steps.host.name", false),
+    ];
+    assert_eq!(
+        read,
+        expected.map(|(path, is_optional)| (path.to_owned(), is_optional))
+    );
+}

@@ -1,0 +1,327 @@
+//! The facts of a run: what happened, in the order in which it happened.
+//!
+//! A journal is a list of [`Record`]s and the only thing that is stored about a run; everything else follows from it.
+//! The JSON form is the form on disk: a new event is a new variant, and a variant that is in use keeps its fields.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::id::{Digest, StepId, StepKey};
+use crate::outcome::Failure;
+use crate::time::Timestamp;
+
+/// One line of a journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// The version of this form; a reader refuses what it does not know.
+    pub v: u8,
+    /// The place in the run's journal, from 0 without gaps.
+    pub seq: u32,
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: Event,
+}
+
+impl Record {
+    /// The version that is written.
+    pub const VERSION: u8 = 1;
+}
+
+/// A fact about a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Event {
+    /// The run exists. Always the first fact, and only the first.
+    RunStarted {
+        /// Which workflow, and exactly which text of it.
+        workflow: WorkflowRef,
+        /// Whether disruptive steps are performed or held back.
+        mode: Mode,
+        /// What started it.
+        trigger: Trigger,
+        /// The alert, as the sender wrote it.
+        alert: Arc<Value>,
+    },
+    /// The intent to perform a step: what will be sent, on disk before it is sent where that matters.
+    StepStarted {
+        /// Which step.
+        step: StepKey,
+        /// The number of this attempt, from 1.
+        attempt: u32,
+        /// The rendered inputs, which every attempt of the step shares.
+        inputs: Arc<Value>,
+        /// What it acts on, as the node's `target` says; for steps that disrupt.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        target: Option<String>,
+    },
+    /// The step is done.
+    StepSucceeded {
+        /// Which step.
+        step: StepKey,
+        /// What later steps read as `steps.<id>`.
+        output: Arc<Value>,
+    },
+    /// An attempt failed, and provably changed nothing where the node disrupts.
+    StepFailed {
+        /// Which step.
+        step: StepKey,
+        /// Why.
+        failure: Failure,
+        /// When the next attempt is due; none: the step has failed for good.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_at: Option<Timestamp>,
+    },
+    /// The step is not performed.
+    StepSkipped {
+        /// Which step.
+        step: StepKey,
+        /// Why not.
+        reason: SkipReason,
+    },
+    /// An attempt may have happened or not; a person has to say which.
+    StepInDoubt {
+        /// Which step.
+        step: StepKey,
+        /// What was seen.
+        failure: Failure,
+    },
+    /// The step waits until a point in time.
+    DelayStarted {
+        /// Which step.
+        step: StepKey,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// People are asked.
+    ApprovalRequested {
+        /// Which step.
+        step: StepKey,
+        /// What they are asked.
+        request: Box<ApprovalRequest>,
+    },
+    /// One person answered.
+    ApprovalDecided {
+        /// Which step.
+        step: StepKey,
+        /// What was said.
+        decision: Decision,
+        /// Who said it.
+        by: Person,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// The digest of the request that this person saw.
+        digest: Digest,
+    },
+    /// Nobody answered in time. Never an approval.
+    ApprovalExpired {
+        /// Which step.
+        step: StepKey,
+    },
+    /// A person said what became of a step that was in doubt.
+    Resolved {
+        /// Which step.
+        step: StepKey,
+        /// What became of it.
+        resolution: Resolution,
+        /// Who said it.
+        by: Person,
+        /// How they know.
+        reason: String,
+    },
+    /// A person stopped the run; steps that have not started will not start.
+    RunCancelled {
+        /// Who.
+        by: Person,
+        /// Why.
+        reason: String,
+    },
+    /// Nothing follows any more. Always the last fact.
+    RunFinished {
+        /// How it ended.
+        status: RunStatus,
+        /// The workflow's outputs.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        outputs: BTreeMap<String, Value>,
+    },
+}
+
+/// Names a workflow and pins its text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkflowRef {
+    /// The workflow's name.
+    pub name: String,
+    /// The digest of its source together with the descriptions of the nodes that it uses.
+    pub source: Digest,
+}
+
+/// Whether a workflow acts or only says what it would do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Everything is performed.
+    #[default]
+    Live,
+    /// Disruptive steps are held back.
+    Shadow,
+}
+
+/// What started a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trigger {
+    /// Which kind of trigger.
+    pub kind: TriggerKind,
+    /// When the alert arrived.
+    pub received_at: Timestamp,
+    /// Headers of the request, names in lower case, without the ones that carry secrets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// Query parameters of the request.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub query: BTreeMap<String, String>,
+    /// Who started it, where a person did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Person>,
+}
+
+/// The kinds of triggers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TriggerKind {
+    /// An HTTP request to `/hooks/{path}`.
+    Webhook,
+    /// A person.
+    Manual,
+    /// The clock.
+    Schedule,
+}
+
+/// A person, as the API knows them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Person {
+    /// The person's name.
+    pub name: String,
+    /// The API token through which they spoke, where that token may speak for others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<String>,
+    /// The roles that they had when they spoke.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
+}
+
+/// Why a step is not performed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SkipReason {
+    /// Its own `if` said no.
+    Condition,
+    /// A step that it needs did not let it through.
+    StoppedBy(StepId),
+    /// The run was cancelled before the step started.
+    Cancelled,
+}
+
+/// What people are asked, and the exact inputs to which their answer is bound.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalRequest {
+    /// The question.
+    pub ask: String,
+    /// What the question is about: paths of the playbook with their values.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub show: BTreeMap<String, Value>,
+    /// The rendered inputs of the step behind the gate; none for an approval that is a step of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<Arc<Value>>,
+    /// What the step acts on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// The digest of node, connection, target and inputs: the answer is bound to it.
+    pub digest: Digest,
+    /// Who may answer, and how many have to.
+    pub from: Asked,
+    /// Whether an approval needs a reason; a rejection always does.
+    #[serde(default)]
+    pub reason_required: bool,
+    /// When the question lapses; none: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Who may answer an approval, and how many have to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// The role that a person needs to answer; none: anybody with a token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// How many different people have to approve.
+    pub count: u32,
+}
+
+/// An answer to an approval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// Yes.
+    Approve,
+    /// No.
+    Reject,
+}
+
+/// What a person says became of a step that was in doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resolution {
+    /// It happened.
+    Ok,
+    /// It did not happen, and shall not.
+    Failed,
+    /// It did not happen; send it again.
+    SendAgain,
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// Something is being done.
+    Running,
+    /// It waits for a person or for the clock.
+    Waiting,
+    /// Every step settled, and none failed.
+    Succeeded,
+    /// A step failed, or an approval expired.
+    Failed,
+    /// A person stopped it.
+    Cancelled,
+}
+
+impl RunStatus {
+    /// Whether nothing follows any more.
+    pub fn is_finished(self) -> bool {
+        match self {
+            RunStatus::Running | RunStatus::Waiting => false,
+            RunStatus::Succeeded | RunStatus::Failed | RunStatus::Cancelled => true,
+        }
+    }
+
+    /// The status as the API writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RunStatus::Running => "running",
+            RunStatus::Waiting => "waiting",
+            RunStatus::Succeeded => "succeeded",
+            RunStatus::Failed => "failed",
+            RunStatus::Cancelled => "cancelled",
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Nouns that every crate shares: ids, timestamps, the facts of a run, and the row that lists show.
+//!
+//! Plain data with serde. No rules of the product, no IO, no clock: time is a value that somebody hands in.
+
+#![warn(missing_docs)]
+
+mod event;
+mod id;
+mod outcome;
+mod summary;
+mod time;
+
+pub use event::{
+    ApprovalRequest, Asked, Decision, Event, Mode, Person, Record, Resolution, RunStatus, SkipReason,
+    Trigger, TriggerKind, WorkflowRef,
+};
+pub use id::{Digest, InvalidId, RunId, StepId, StepKey};
+pub use outcome::{Failure, FailureClass, Outcome};
+pub use summary::{RunSummary, StepStatus, Waiting, WaitingFor};
+pub use time::Timestamp;

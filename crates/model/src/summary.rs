@@ -1,0 +1,127 @@
+//! The row that lists show: a copy, derived from the journal, of what matters without reading it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Asked, RunStatus};
+use crate::id::{Digest, RunId, StepKey};
+use crate::time::Timestamp;
+
+/// Where a run stands, small enough to keep for every run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunSummary {
+    /// Which run.
+    pub run: RunId,
+    /// The workflow's name.
+    pub workflow: String,
+    /// The digest of the workflow's source, which the run is pinned to.
+    pub source: Digest,
+    /// What the run is about, in a line: the alert's rule and agent.
+    pub about: String,
+    /// Where it stands.
+    pub status: RunStatus,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// When its last fact was recorded.
+    pub updated_at: Timestamp,
+    /// The number of facts, which is also the sequence number of the next.
+    pub next_seq: u32,
+    /// When the clock has to look at it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wake_at: Option<Timestamp>,
+    /// What it waits for from people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<Waiting>,
+    /// The first failure, in a line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// One thing that a run waits for from people.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Waiting {
+    /// Which step.
+    pub step: StepKey,
+    /// What is asked for.
+    #[serde(rename = "for")]
+    pub reason: WaitingFor,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// What a run asks of people.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum WaitingFor {
+    /// A yes or no.
+    Approval {
+        /// The question, cut to a line.
+        ask: String,
+        /// What the step acts on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        target: Option<String>,
+        /// Who may answer, and how many have to.
+        from: Asked,
+        /// Who has approved so far.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        approved_by: Vec<String>,
+        /// The digest that the answer is bound to.
+        digest: Digest,
+        /// When the question lapses.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_at: Option<Timestamp>,
+    },
+    /// A word on whether something happened.
+    Resolution {
+        /// What was seen.
+        message: String,
+    },
+}
+
+/// Where a step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepStatus {
+    /// Not started: it waits for the steps that it needs.
+    Pending,
+    /// An attempt is being performed.
+    Running,
+    /// It waits for a person, for the clock, or for its next attempt.
+    Waiting,
+    /// Done.
+    Ok,
+    /// Not performed.
+    Skipped,
+    /// Failed for good.
+    Failed,
+    /// A person said no.
+    Rejected,
+    /// Nobody answered in time.
+    Expired,
+    /// It may have happened or not; a person has to say which.
+    InDoubt,
+    /// The run was cancelled before it was done.
+    Cancelled,
+    /// Done, and undone since.
+    Undone,
+}
+
+impl StepStatus {
+    /// The status as playbooks and the API write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            StepStatus::Pending => "pending",
+            StepStatus::Running => "running",
+            StepStatus::Waiting => "waiting",
+            StepStatus::Ok => "ok",
+            StepStatus::Skipped => "skipped",
+            StepStatus::Failed => "failed",
+            StepStatus::Rejected => "rejected",
+            StepStatus::Expired => "expired",
+            StepStatus::InDoubt => "in_doubt",
+            StepStatus::Cancelled => "cancelled",
+            StepStatus::Undone => "undone",
+        }
+    }
+}
