@@ -148,6 +148,9 @@ pub enum Event {
         /// The workflow's outputs.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         outputs: BTreeMap<String, Value>,
+        /// The outputs that could not be evaluated, with the reason.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        errors: BTreeMap<String, String>,
     },
 }
 
@@ -218,15 +221,20 @@ pub struct Person {
 }
 
 /// Why a step is not performed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SkipReason {
     /// Its own `if` said no.
     Condition,
     /// A step that it needs did not let it through.
     StoppedBy(StepId),
-    /// The run was cancelled before the step started.
-    Cancelled,
+    /// The workflow only says what it would do: this is what the step would have been performed with.
+    Shadow {
+        /// The rendered inputs.
+        inputs: Arc<Value>,
+        /// What it would have acted on.
+        target: Option<String>,
+    },
 }
 
 /// What people are asked, and the exact inputs to which their answer is bound.

@@ -1,0 +1,101 @@
+//! Which step needs which: order, cycles, and what lies before what.
+
+use std::collections::BTreeSet;
+
+use petgraph::Direction;
+use petgraph::algo::{tarjan_scc, toposort};
+use petgraph::graph::{DiGraph, NodeIndex};
+
+/// The graph of a workflow: an edge leads from a step to the steps that need it.
+#[derive(Debug, Clone)]
+pub struct Graph {
+    graph: DiGraph<(), ()>,
+    order: Vec<usize>,
+    ancestors: Vec<BTreeSet<usize>>,
+}
+
+impl Graph {
+    /// Makes the graph from the needs of each step; fails with the steps of each cycle.
+    pub fn new(needs: &[Vec<usize>]) -> Result<Graph, Vec<Vec<usize>>> {
+        let mut graph = DiGraph::with_capacity(needs.len(), needs.len());
+        let nodes: Vec<NodeIndex> = needs.iter().map(|_| graph.add_node(())).collect();
+        for (node, needed) in nodes.iter().zip(needs) {
+            for need in needed.iter().filter_map(|need| nodes.get(*need)) {
+                graph.update_edge(*need, *node, ());
+            }
+        }
+        let Ok(order) = toposort(&graph, None) else {
+            return Err(cycles(&graph));
+        };
+        let order: Vec<usize> = order.into_iter().map(NodeIndex::index).collect();
+        let mut ancestors = vec![BTreeSet::new(); needs.len()];
+        for step in &order {
+            let mut above = BTreeSet::new();
+            for need in graph.neighbors_directed(NodeIndex::new(*step), Direction::Incoming) {
+                above.insert(need.index());
+                above.extend(ancestors.get(need.index()).into_iter().flatten().copied());
+            }
+            if let Some(place) = ancestors.get_mut(*step) {
+                *place = above;
+            }
+        }
+        Ok(Graph {
+            graph,
+            order,
+            ancestors,
+        })
+    }
+
+    /// The steps in an order in which every step stands behind what it needs.
+    pub fn order(&self) -> &[usize] {
+        &self.order
+    }
+
+    /// Whether one step lies before another on some path.
+    pub fn is_before(&self, first: usize, second: usize) -> bool {
+        self.ancestors
+            .get(second)
+            .is_some_and(|ancestors| ancestors.contains(&first))
+    }
+
+    /// The steps that need this one themselves.
+    pub fn needed_by(&self, step: usize) -> impl Iterator<Item = usize> {
+        self.graph
+            .neighbors_directed(NodeIndex::new(step), Direction::Outgoing)
+            .map(NodeIndex::index)
+    }
+}
+
+fn cycles(graph: &DiGraph<(), ()>) -> Vec<Vec<usize>> {
+    let is_cycle = |component: &Vec<NodeIndex>| {
+        component.len() > 1 || component.iter().any(|node| graph.contains_edge(*node, *node))
+    };
+    let components = tarjan_scc(graph).into_iter().filter(is_cycle);
+    components
+        .map(|component| {
+            let mut steps: Vec<usize> = component.into_iter().map(NodeIndex::index).collect();
+            steps.sort_unstable();
+            steps
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_and_ancestors_follow_the_needs() {
+        let graph = Graph::new(&[vec![], vec![0], vec![], vec![1, 2]]).unwrap();
+        assert!(graph.is_before(0, 3) && graph.is_before(2, 3) && !graph.is_before(2, 1));
+        assert_eq!(graph.needed_by(0).collect::<Vec<_>>(), [1]);
+    }
+
+    #[test]
+    fn a_cycle_names_its_steps() {
+        assert_eq!(
+            Graph::new(&[vec![], vec![0, 2], vec![1], vec![3]]).unwrap_err(),
+            [vec![1, 2], vec![3]]
+        );
+    }
+}

@@ -1,0 +1,22 @@
+//! YAML to a checked workflow: node catalogue, graph, and findings with their places.
+//!
+//! Reading is total: every mistake in a file is found in one go, and what has an error is never run. Pure: the text is
+//! an argument, and nothing here opens a file.
+
+mod catalog;
+mod diagnostic;
+mod graph;
+mod lint;
+mod load;
+mod manifest;
+mod workflow;
+pub mod yaml;
+
+pub use catalog::Catalog;
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use graph::Graph;
+pub use load::{Bundle, load};
+pub use manifest::{
+    Action, Effect, EngineNode, FailureRule, Input, InputKind, Manifest, OnDoubt, Request, digest,
+};
+pub use workflow::{Approval, Dedupe, Needs, OnError, Retry, RetryOn, Step, Trigger, Workflow};

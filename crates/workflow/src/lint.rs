@@ -1,0 +1,202 @@
+//! What a playbook says that cannot be right: paths that lead nowhere, and disruption without a gate.
+
+use std::collections::BTreeSet;
+
+use expr::Reference;
+
+use crate::diagnostic::Diagnostic;
+use crate::manifest::{Effect, EngineNode};
+use crate::workflow::{Step, Workflow};
+use crate::yaml::{Node, Object, suggest};
+
+const ROOTS: [&str; 8] = ["alert", "approvals", "errors", "run", "status", "steps", "trigger", "vars"];
+
+pub(crate) fn check(root: &Object<'_>, nodes: &[Node<'_>], workflow: &Workflow) {
+    for (index, (node, step)) in nodes.iter().zip(&workflow.steps).enumerate() {
+        check_step_references(node, index, step, workflow);
+        check_gate(node, index, workflow);
+    }
+    let checker = References {
+        workflow,
+        before: None,
+    };
+    if let Some(outputs) = root.get("outputs") {
+        for (key, condition) in &workflow.outputs {
+            checker.check(&outputs.below(&format!("/{key}")), condition.references());
+        }
+    }
+    for (index, trigger) in workflow.triggers.iter().enumerate() {
+        let when = root.node().below(&format!("/triggers/{index}/when"));
+        checker.check_early(
+            &when,
+            trigger.when.iter().flat_map(|when| when.references()),
+            "when",
+        );
+    }
+    if let Some(dedupe) = &workflow.dedupe {
+        checker.check_early(&root.node().below("/dedupe/key"), dedupe.key.references(), "key");
+    }
+}
+
+fn check_step_references(node: &Node<'_>, index: usize, step: &Step, workflow: &Workflow) {
+    let checker = References {
+        workflow,
+        before: Some(index),
+    };
+    if let Some(condition) = &step.condition {
+        checker.check(&node.below("/if"), condition.references());
+    }
+    if let Some(title) = &step.title {
+        checker.check(&node.below("/title"), title.references());
+    }
+    for (name, values) in &step.inputs {
+        checker.check(
+            &node.below(&format!("/with/{name}")),
+            values.references().into_iter(),
+        );
+    }
+    let Some(approval) = &step.approval else { return };
+    let is_gate = step.node.engine_node() != Some(EngineNode::Approval);
+    let place = node.below(if is_gate { "/approval" } else { "/with" });
+    checker.check(&place.below("/ask"), approval.ask.references());
+    if let Some(skip_if) = &approval.skip_if {
+        checker.check(&place.below("/skip_if"), skip_if.references());
+    }
+    for (index, path) in approval.show.iter().enumerate() {
+        let reference = Reference {
+            path: path.clone(),
+            is_optional: true,
+        };
+        checker.check(&place.below(&format!("/show/{index}")), [&reference].into_iter());
+    }
+}
+
+struct References<'a> {
+    workflow: &'a Workflow,
+    /// The step that reads; none: all steps are settled.
+    before: Option<usize>,
+}
+
+impl References<'_> {
+    fn check<'r>(&self, node: &Node<'_>, references: impl IntoIterator<Item = &'r Reference>) {
+        for reference in references {
+            if let Some((message, help)) = self.problem(reference) {
+                let at = node.word_at(&reference.text());
+                let mut finding = Diagnostic::error("unknown-path", at, message);
+                finding.help = help;
+                node.report(finding);
+            }
+        }
+    }
+
+    /// Checks an expression that is evaluated before the run exists.
+    fn check_early<'r>(
+        &self,
+        node: &Node<'_>,
+        references: impl IntoIterator<Item = &'r Reference>,
+        key: &str,
+    ) {
+        for reference in references
+            .into_iter()
+            .filter(|reference| !["alert", "trigger"].contains(&reference.root()))
+        {
+            let at = node.word_at(&reference.text());
+            let message =
+                format!("`{key}` is evaluated before the run exists: only `alert` and `trigger` can be read");
+            node.report(Diagnostic::error("unknown-path", at, message));
+        }
+    }
+
+    fn problem(&self, reference: &Reference) -> Option<(String, Option<String>)> {
+        let root = reference.root();
+        if !ROOTS.contains(&root) {
+            return Some((
+                format!("there is no root `{root}`"),
+                Some(suggest(root, ROOTS.into_iter())),
+            ));
+        }
+        let name = reference.path.get(1)?;
+        match root {
+            "vars" if !self.workflow.vars.contains_key(name) => {
+                let help = suggest(name, self.workflow.vars.keys().map(String::as_str));
+                Some((format!("there is no variable `{name}`"), Some(help)))
+            }
+            "steps" | "status" | "errors" | "approvals" => self.step_problem(name, reference),
+            _ => None,
+        }
+    }
+
+    fn step_problem(&self, name: &str, reference: &Reference) -> Option<(String, Option<String>)> {
+        let steps = &self.workflow.steps;
+        let Some(index) = steps.iter().position(|step| step.id.as_str() == name) else {
+            let known = steps.iter().map(|step| step.id.as_str());
+            return Some((format!("there is no step `{name}`"), Some(suggest(name, known))));
+        };
+        if let Some(before) = self.before
+            && !self.workflow.graph.is_before(index, before)
+        {
+            let message = format!("the step `{name}` has not settled when this is read");
+            return Some((message, Some(format!("add `{name}` to the `needs` of this step"))));
+        }
+        let field = reference.path.get(2).filter(|_| reference.root() == "steps")?;
+        let step = steps.get(index)?;
+        let known: Vec<&str> = match step.node.engine_node() {
+            Some(EngineNode::Set) => step.inputs.keys().map(String::as_str).collect(),
+            _ => step.node.output_fields()?,
+        };
+        if known.contains(&field.as_str()) {
+            return None;
+        }
+        let message = format!(
+            "the output of `{name}` ({}) has no field `{field}`",
+            step.node.name
+        );
+        Some((message, Some(suggest(field, known.into_iter()))))
+    }
+}
+
+fn check_gate(node: &Node<'_>, index: usize, workflow: &Workflow) {
+    let Some(step) = workflow.steps.get(index) else {
+        return;
+    };
+    if step.effect != Effect::Disrupt
+        || step.approval.is_some()
+        || is_gated(workflow, index, &mut BTreeSet::new())
+    {
+        return;
+    }
+    let message = format!(
+        "the step `{}` disrupts ({}), and no person is asked before",
+        step.id, step.node.name
+    );
+    let help = "give the step an `approval:`, or let it need an approval";
+    node.report(Diagnostic::error("ungated-disruption", node.below("/uses").at(), message).help(help));
+}
+
+/// Whether a step is performed only when a person has approved something before it.
+///
+/// It is enough that one of its needs is an approval, or is gated itself: a step goes on only when all its needs let it
+/// through, and an approval that did not approve lets nothing through. A need whose status the step's own `if` looks at
+/// proves nothing, for then the step decides for itself.
+fn is_gated(workflow: &Workflow, index: usize, ungated: &mut BTreeSet<usize>) -> bool {
+    if ungated.contains(&index) {
+        return false;
+    }
+    let Some(step) = workflow.steps.get(index) else {
+        return false;
+    };
+    let is_gate = |need: &usize, ungated: &mut BTreeSet<usize>| {
+        let Some(needed) = workflow.steps.get(*need) else {
+            return false;
+        };
+        if step.looks_at_status(&needed.id) {
+            return false;
+        }
+        needed.node.engine_node() == Some(EngineNode::Approval) || is_gated(workflow, *need, ungated)
+    };
+    let gated = step.needs.iter().any(|need| is_gate(need, ungated));
+    if !gated {
+        ungated.insert(index);
+    }
+    gated
+}

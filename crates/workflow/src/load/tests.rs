@@ -1,0 +1,330 @@
+use insta::assert_snapshot;
+
+use super::*;
+
+const NODES: [(&str, &str); 5] = [
+    (
+        "webhook",
+        "node: webhook\nsummary: x\ntrigger: webhook\ninputs:\n  path: { type: string, required: true, summary: x }\n",
+    ),
+    (
+        "set",
+        "node: set\nsummary: x\neffect: read\non_doubt: retry\nengine: set\n",
+    ),
+    (
+        "approval",
+        "node: approval\nsummary: x\neffect: read\non_doubt: retry\nengine: approval\n",
+    ),
+    (
+        "get",
+        "node: wazuh.get_agent\nsummary: x\nconnection: wazuh\neffect: read\non_doubt: retry\ninputs:\n  agent: { type: agent_id, required: true, summary: the agent }\nrequest: { method: GET, path: /agents }\noutput: { name: \"{{ response.json.name }}\", groups: [] }\n",
+    ),
+    (
+        "ar",
+        "node: wazuh.active_response\nsummary: x\nconnection: wazuh\neffect: disrupt\non_doubt: ask\ntarget: \"agent/{{ inputs.agent }}\"\ninputs:\n  agent: { type: agent_id, required: true, summary: the agent }\nrequest: { method: PUT, path: /active-response }\n",
+    ),
+];
+
+fn catalog() -> Catalog {
+    let mut catalog = Catalog::default();
+    for (file, text) in NODES {
+        catalog.add(file, text).unwrap();
+    }
+    catalog
+}
+
+/// The findings about a playbook, as a person reads them.
+fn check(text: &str) -> String {
+    let (workflow, findings) = load("playbook.yaml", text, &catalog());
+    assert_eq!(workflow.is_none(), findings.has_errors());
+    if findings.is_empty() {
+        "no finding".to_owned()
+    } else {
+        findings.render(false)
+    }
+}
+
+const GOOD: &str = r#"
+workflow: contain
+title: Contain a host
+triggers:
+  - uses: webhook
+    with: { path: wazuh }
+    when: alert.rule.level >= 10
+vars: { block_for: 24h }
+steps:
+  - id: host
+    uses: wazuh.get_agent
+    with: { agent: "{{ alert.agent.id }}" }
+  - id: verdict
+    uses: set
+    with: { critical: "'dc' in steps.host.groups" }
+  - id: block
+    title: Block on {{ steps.host.name }}
+    if: "!steps.verdict.critical"
+    uses: wazuh.active_response
+    with: { agent: "{{ alert.agent.id }}" }
+    approval:
+      ask: "Block for {{ vars.block_for }}?"
+      show: [steps.host]
+      from: { role: analyst }
+      expires: 30m
+outputs:
+  blocked: status.block == "ok"
+"#;
+
+#[test]
+fn a_good_playbook_has_no_finding() {
+    assert_eq!(check(GOOD), "no finding");
+    let (workflow, _) = load("playbook.yaml", GOOD, &catalog());
+    let needs: Vec<Needs> = workflow
+        .unwrap()
+        .steps
+        .iter()
+        .map(|step| step.needs.clone())
+        .collect();
+    assert_eq!(needs, [vec![], vec![0], vec![1]]);
+}
+
+#[test]
+fn a_bundle_loads_to_the_same_workflow() {
+    let (workflow, _) = load("playbook.yaml", GOOD, &catalog());
+    let workflow = workflow.unwrap();
+    let (again, _) = workflow.bundle().load("bundle");
+    assert_eq!(again.unwrap().digest, workflow.digest);
+}
+
+#[test]
+fn all_mistakes_are_reported_at_once_with_help() {
+    assert_snapshot!(check(r#"
+workflow: Contain
+steps:
+  - id: host
+    uses: wazuh.get_agnet
+  - id: host
+    uses: wazuh.get_agent
+    wiht: { agent: "001" }
+  - id: last
+    needs: [hots]
+    uses: set
+    with: { name: "steps.host.name" }
+"#), @r#"
+    error[wrong-id]: `Contain` is not an id ([a-z][a-z0-9_]*, at most 64 characters)
+     --> playbook.yaml:2:11
+      |
+    2 | workflow: Contain
+      |           ^^^^^^^
+
+    error[unknown-node]: there is no node `wazuh.get_agnet`
+     --> playbook.yaml:5:11
+      |
+    5 |     uses: wazuh.get_agnet
+      |           ^^^^^^^^^^^^^^^
+      |
+      = help: did you mean `wazuh.get_agent`?
+
+    error[missing-input]: the node `wazuh.get_agent` needs the input `agent`: the agent
+     --> playbook.yaml:6:5
+      |
+    6 |   - id: host
+      |     ^^^^^^^^
+
+    error[duplicate-id]: there are two steps `host`
+     --> playbook.yaml:6:9
+      |
+    4 |   - id: host
+      |         ---- the other one
+    5 |     uses: wazuh.get_agnet
+    6 |   - id: host
+      |         ^^^^
+
+    error[unknown-key]: there is no key `wiht` here
+     --> playbook.yaml:8:5
+      |
+    8 |     wiht: { agent: "001" }
+      |     ^^^^
+      |
+      = help: did you mean `with`?
+
+    error[unknown-step]: there is no step `hots`
+      --> playbook.yaml:10:13
+       |
+    10 |     needs: [hots]
+       |             ^^^^
+       |
+       = help: did you mean `host`?
+    "#);
+}
+
+#[test]
+fn references_are_checked_against_the_graph_and_the_outputs() {
+    assert_snapshot!(check(r#"
+workflow: contain
+steps:
+  - id: host
+    uses: wazuh.get_agent
+    with: { agent: "{{ alert.agent.id }}" }
+  - id: beside
+    needs: []
+    uses: set
+    with: { a: steps.host.name, b: vars.x, c: allert.id }
+  - id: verdict
+    needs: [host]
+    uses: set
+    with: { a: steps.host.nme }
+"#), @"
+    error[unknown-path]: the step `host` has not settled when this is read
+      --> playbook.yaml:10:16
+       |
+    10 |     with: { a: steps.host.name, b: vars.x, c: allert.id }
+       |                ^^^^^^^^^^^^^^^
+       |
+       = help: add `host` to the `needs` of this step
+
+    error[unknown-path]: there is no variable `x`
+      --> playbook.yaml:10:36
+       |
+    10 |     with: { a: steps.host.name, b: vars.x, c: allert.id }
+       |                                    ^^^^^^
+       |
+       = help: nothing may stand here
+
+    error[unknown-path]: there is no root `allert`
+      --> playbook.yaml:10:47
+       |
+    10 |     with: { a: steps.host.name, b: vars.x, c: allert.id }
+       |                                               ^^^^^^^^^
+       |
+       = help: did you mean `alert`?
+
+    error[unknown-path]: the output of `host` (wazuh.get_agent) has no field `nme`
+      --> playbook.yaml:14:16
+       |
+    14 |     with: { a: steps.host.nme }
+       |                ^^^^^^^^^^^^^^
+       |
+       = help: did you mean `name`?
+    ");
+}
+
+#[test]
+fn disruption_without_a_gate_is_an_error() {
+    assert_snapshot!(check(r#"
+workflow: contain
+steps:
+  - id: block
+    uses: wazuh.active_response
+    with: { agent: "001" }
+"#), @"
+    error[ungated-disruption]: the step `block` disrupts (wazuh.active_response), and no person is asked before
+     --> playbook.yaml:5:11
+      |
+    5 |     uses: wazuh.active_response
+      |           ^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: give the step an `approval:`, or let it need an approval
+    ");
+}
+
+#[test]
+fn an_approval_before_a_disruption_is_a_gate_unless_the_step_looks_at_its_status() {
+    let playbook = |condition: &str| {
+        format!(
+            r#"
+workflow: contain
+steps:
+  - id: question
+    uses: approval
+    with: {{ ask: "Block?", expires: 30m }}
+  - id: between
+    uses: set
+    with: {{ a: "1" }}
+  - id: block
+    needs: [between]
+    {condition}
+    uses: wazuh.active_response
+    with: {{ agent: "001" }}
+"#
+        )
+    };
+    assert_eq!(check(&playbook("")), "no finding");
+    assert_eq!(check(&playbook("if: alert.rule.level > 3")), "no finding");
+    assert!(check(&playbook("if: status.between == 'skipped'")).contains("ungated-disruption"));
+}
+
+#[test]
+fn yaml_traps_are_named() {
+    assert_snapshot!(check("workflow: x\nsteps:\n  - id: a\n    id: b\n    uses: set\n"), @"
+    error[duplicate-key]: the key `id` stands here twice
+     --> playbook.yaml:4:5
+      |
+    3 |   - id: a
+      |     -- first here
+    4 |     id: b
+      |     ^^
+      |
+      = help: YAML keeps the last of them without a word: give one of them another name
+    ");
+    assert_snapshot!(check("workflow: x\nsteps:\n  - id: a\n    uses: wazuh.get_agent\n    with: { agent: 123 }\n"), @"
+    error[wrong-input]: the input `agent` has to be the id of a Wazuh agent, three digits or more, as text, not `123`
+     --> playbook.yaml:5:20
+      |
+    5 |     with: { agent: 123 }
+      |                    ^^^
+      |
+      = help: YAML read it as something else than text: put it in quotes
+    ");
+    assert_snapshot!(check("workflow: x\nsteps:\n  - id: a\n    uses: wazuh.get_agent\n    with:\n      agent: {{ alert.agent.id }}\n"), @r#"
+    error[unquoted-template]: YAML reads an unquoted `{{` as a map
+     --> playbook.yaml:6:14
+      |
+    6 |       agent: {{ alert.agent.id }}
+      |              ^
+      |
+      = help: put the template in quotes: "{{ alert.agent.id }}"
+    "#);
+    assert_snapshot!(check("workflow: x\nsteps: &a\n  - id: a\n"), @"
+    error[yaml-form]: anchors are not part of the language: write the value out
+     --> playbook.yaml:2:8
+      |
+    2 |   steps: &a
+      |  ________^
+    3 | |   - id: a
+      | |__^
+    ");
+    assert_snapshot!(check("workflow: x\nsteps:\n  - id: a\n   uses: set\n"), @"
+    error[yaml-syntax]: while parsing a block collection, did not find expected '-' indicator
+     --> playbook.yaml:4:4
+      |
+    4 |    uses: set
+      |    ^^^^^^^^^
+    ");
+}
+
+#[test]
+fn a_cycle_names_its_steps() {
+    assert_snapshot!(check(r#"
+workflow: x
+steps:
+  - { id: a, needs: [b], uses: set, with: { v: "1" } }
+  - { id: b, needs: [a], uses: set, with: { v: "1" } }
+"#), @r#"
+    error[cycle]: these steps wait for each other: a, b
+     --> playbook.yaml:4:14
+      |
+    4 |   - { id: a, needs: [b], uses: set, with: { v: "1" } }
+      |              ^^^^^
+      |
+      = help: remove one of their needs
+    "#);
+}
+
+#[test]
+fn hostile_files_are_refused() {
+    let deep = check(&"[".repeat(100_000));
+    assert!(deep.contains("recursion limit") || deep.contains("32 levels"), "{deep}");
+    assert!(check(&"- a\n".repeat(200_000)).contains("100,000 values"));
+    assert!(check(&"a".repeat(2_000_000)).contains("1 MiB"));
+    assert!(check("").contains("has to be a map"));
+    check("\u{feff}workflow: ü\nsteps: []\n");
+}

@@ -1,0 +1,184 @@
+//! A workflow that has been read and checked.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use expr::{Condition, Template, ValueTemplate};
+use model::{Asked, Digest, FailureClass, Mode, StepId, TriggerKind};
+use serde_json::{Map, Value};
+
+use crate::graph::Graph;
+use crate::manifest::{Effect, Manifest, OnDoubt};
+
+/// A workflow that has been read and checked.
+#[derive(Debug, Clone)]
+pub struct Workflow {
+    /// The name.
+    pub name: String,
+    /// What it is for, in a line.
+    pub title: Option<String>,
+    /// Who looks after it.
+    pub owner: Option<String>,
+    /// The ATT&CK techniques that it answers to.
+    pub attack: Vec<String>,
+    /// Whether disruptive steps are performed or held back.
+    pub mode: Mode,
+    /// What starts it.
+    pub triggers: Vec<Trigger>,
+    /// Which alerts are one and the same.
+    pub dedupe: Option<Dedupe>,
+    /// Values with a name.
+    pub vars: Map<String, Value>,
+    /// The steps, in the order in which they stand.
+    pub steps: Vec<Step>,
+    /// What it gives.
+    pub outputs: BTreeMap<String, Condition>,
+    /// Which step needs which.
+    pub graph: Graph,
+    /// The digest of the text together with the nodes that it uses.
+    pub digest: Digest,
+    /// The text.
+    pub text: String,
+    pub(crate) trigger_nodes: Vec<Arc<Manifest>>,
+}
+
+/// What starts a workflow.
+#[derive(Debug, Clone)]
+pub struct Trigger {
+    /// Which kind.
+    pub kind: TriggerKind,
+    /// The path below `/hooks/`, of a webhook.
+    pub path: Option<String>,
+    /// Who may start it by hand; empty: anybody with a token.
+    pub roles: Vec<String>,
+    /// Which alerts start it, over `alert` and `trigger`.
+    pub when: Option<Condition>,
+}
+
+/// Which alerts are one and the same.
+#[derive(Debug, Clone)]
+pub struct Dedupe {
+    /// Alerts with the same key are.
+    pub key: Template,
+    /// For so long after the first of them.
+    pub window: Duration,
+}
+
+/// One step.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The name.
+    pub id: StepId,
+    /// What it does, for people.
+    pub title: Option<Template>,
+    /// The node that it uses.
+    pub node: Arc<Manifest>,
+    /// The name of the connection.
+    pub connection: Option<String>,
+    /// What it does to the world.
+    pub effect: Effect,
+    /// What an unknown outcome means.
+    pub on_doubt: OnDoubt,
+    /// The steps that have to settle first.
+    pub needs: Needs,
+    /// Whether it is performed.
+    pub condition: Option<Condition>,
+    /// What goes into the node.
+    pub inputs: BTreeMap<String, ValueTemplate>,
+    /// How long a call may take.
+    pub timeout: Duration,
+    /// When it is tried again.
+    pub retry: Option<Retry>,
+    /// What its failure means for the steps behind it.
+    pub on_error: OnError,
+    /// The gate before it; for an approval that is a step of its own, the question itself.
+    pub approval: Option<Approval>,
+}
+
+/// The steps that a step needs, as indices into the workflow's steps, in the order in which they are listed.
+pub type Needs = Vec<usize>;
+
+/// When a step is tried again.
+#[derive(Debug, Clone)]
+pub struct Retry {
+    /// How many attempts there are in all.
+    pub max: u32,
+    /// How long to wait before the second attempt.
+    pub wait: Duration,
+    /// By how much the wait grows from attempt to attempt.
+    pub backoff: f64,
+    /// Which failures are worth another attempt.
+    pub on: Vec<RetryOn>,
+}
+
+/// A class of failures that is worth another attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryOn {
+    /// Exactly this class.
+    Class(FailureClass),
+    /// Every status of this hundred: `http_5xx`.
+    Hundred(u16),
+}
+
+/// What the failure of a step means for the steps behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnError {
+    /// They are stopped, and the run fails.
+    Fail,
+    /// They go on.
+    Continue,
+}
+
+/// What people are asked before a step is performed.
+#[derive(Debug, Clone)]
+pub struct Approval {
+    /// When nobody has to be asked.
+    pub skip_if: Option<Condition>,
+    /// The question.
+    pub ask: Template,
+    /// What they are shown: paths.
+    pub show: Vec<Vec<String>>,
+    /// Who may answer, and how many have to.
+    pub from: Asked,
+    /// Whether an approval needs a reason.
+    pub reason_required: bool,
+    /// When the question lapses.
+    pub expires: Option<Duration>,
+}
+
+impl Workflow {
+    /// The step with this name.
+    pub fn step(&self, id: &StepId) -> Option<&Step> {
+        self.steps.iter().find(|step| step.id == *id)
+    }
+
+    /// The index of the step with this name.
+    pub fn index(&self, id: &StepId) -> Option<usize> {
+        self.steps.iter().position(|step| step.id == *id)
+    }
+}
+
+impl Step {
+    /// Whether the step's own `if` looks at the status of that step, and so decides for itself what it means.
+    pub fn looks_at_status(&self, id: &StepId) -> bool {
+        let reads = |reference: &expr::Reference| {
+            let path: Vec<&str> = reference.path.iter().map(String::as_str).collect();
+            path == ["status", id.as_str()]
+        };
+        self.condition
+            .as_ref()
+            .is_some_and(|condition| condition.references().iter().any(reads))
+    }
+}
+
+impl RetryOn {
+    /// Whether a failure is of this class.
+    pub fn matches(self, class: FailureClass) -> bool {
+        match (self, class) {
+            (RetryOn::Class(wanted), class) => wanted == class,
+            (RetryOn::Hundred(hundred), FailureClass::Http(status)) => status / 100 == hundred,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! Reading values: typed, with a finding where a value is not what it should be.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use expr::{CompileError, Condition, Language, Template, ValueTemplate, duration};
+use serde_json::{Map, Value};
+
+use crate::diagnostic::Diagnostic;
+use crate::yaml::document::{Document, Place};
+
+/// A value and its place.
+#[derive(Debug, Clone)]
+pub struct Node<'a> {
+    document: &'a Document,
+    value: &'a Value,
+    path: String,
+}
+
+/// A map whose keys are known.
+#[derive(Debug, Clone)]
+pub struct Object<'a> {
+    node: Node<'a>,
+    entries: &'a Map<String, Value>,
+}
+
+impl<'a> Node<'a> {
+    pub(crate) fn new(document: &'a Document, value: &'a Value, path: String) -> Node<'a> {
+        Node {
+            document,
+            value,
+            path,
+        }
+    }
+
+    /// The value as JSON.
+    pub fn value(&self) -> &'a Value {
+        self.value
+    }
+
+    /// Where to point for this value: the value itself, or the key of a list or map.
+    pub fn at(&self) -> Range<usize> {
+        match self.place() {
+            None => 0..0,
+            Some(place) if place.is_scalar => place.value.clone(),
+            Some(Place { key: Some(key), .. }) => key.clone(),
+            Some(place) => {
+                let text = self
+                    .document
+                    .source()
+                    .get(place.value.clone())
+                    .unwrap_or_default();
+                place.value.start..place.value.start + text.find('\n').unwrap_or(text.len())
+            }
+        }
+    }
+
+    /// Where the key of this value stands; the value itself in a list.
+    pub fn key_at(&self) -> Range<usize> {
+        self.place()
+            .and_then(|place| place.key.clone())
+            .unwrap_or_else(|| self.at())
+    }
+
+    /// Where a word of this value stands: the text of an expression inside a longer text.
+    pub fn word_at(&self, word: &str) -> Range<usize> {
+        let at = self.at();
+        let text = self.document.source().get(at.clone()).unwrap_or_default();
+        text.find(word).map_or(at.clone(), |start| {
+            at.start + start..at.start + start + word.len()
+        })
+    }
+
+    /// Whether the value was written without quotes.
+    pub fn is_plain(&self) -> bool {
+        self.place().is_some_and(|place| place.is_plain)
+    }
+
+    /// Adds a finding.
+    pub fn report(&self, diagnostic: Diagnostic) {
+        self.document.report(diagnostic);
+    }
+
+    /// The value below this path, in the form `/list/0/key`; this value if there is none.
+    pub fn below(&self, path: &str) -> Node<'a> {
+        match self.value.pointer(path) {
+            Some(value) => Node::new(self.document, value, format!("{}{path}", self.path)),
+            None => self.clone(),
+        }
+    }
+
+    /// A map with no keys but these.
+    pub fn object(&self, keys: &[&str]) -> Option<Object<'a>> {
+        let object = self.any_object()?;
+        for key in object.entries.keys().filter(|key| !keys.contains(&key.as_str())) {
+            let at = object.key_at(key);
+            let finding = Diagnostic::error("unknown-key", at, format!("there is no key `{key}` here"));
+            self.report(finding.help(suggest(key, keys.iter().copied())));
+        }
+        Some(object)
+    }
+
+    /// A map with any keys.
+    pub fn any_object(&self) -> Option<Object<'a>> {
+        match self.value {
+            Value::Object(entries) => Some(Object {
+                node: self.clone(),
+                entries,
+            }),
+            _ => self.expected("a map"),
+        }
+    }
+
+    /// The entries of a map, in the order of their keys.
+    pub fn entries(&self) -> Vec<(&'a str, Node<'a>)> {
+        let object = self.any_object();
+        object.map_or_else(Vec::new, |object| {
+            object
+                .entries
+                .keys()
+                .filter_map(|key| Some((key.as_str(), object.get(key)?)))
+                .collect()
+        })
+    }
+
+    /// The items of a list.
+    pub fn list(&self) -> Option<Vec<Node<'a>>> {
+        let Value::Array(items) = self.value else {
+            return self.expected("a list");
+        };
+        let nodes = items.iter().enumerate();
+        Some(
+            nodes
+                .map(|(i, item)| Node::new(self.document, item, format!("{}/{i}", self.path)))
+                .collect(),
+        )
+    }
+
+    /// Text.
+    pub fn string(&self) -> Option<&'a str> {
+        match self.value {
+            Value::String(text) => Some(text),
+            Value::Number(_) | Value::Bool(_) if self.is_plain() => {
+                let message = format!(
+                    "this has to be text, and YAML reads it as {}",
+                    describe(self.value)
+                );
+                let text = self.document.source().get(self.at()).unwrap_or_default();
+                self.report(
+                    Diagnostic::error("wrong-type", self.at(), message).help(format!("write \"{text}\"")),
+                );
+                None
+            }
+            _ => self.expected("text"),
+        }
+    }
+
+    /// A list of texts.
+    pub fn strings(&self) -> Option<Vec<String>> {
+        Some(
+            self.list()?
+                .iter()
+                .filter_map(Node::string)
+                .map(str::to_owned)
+                .collect(),
+        )
+    }
+
+    /// True or false.
+    pub fn bool(&self) -> Option<bool> {
+        match self.value {
+            Value::Bool(value) => Some(*value),
+            _ => self.expected("true or false"),
+        }
+    }
+
+    /// A whole number within a range.
+    pub fn integer(&self, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
+        match self.value.as_u64() {
+            Some(number) if range.contains(&number) => Some(number),
+            _ => self.expected(&format!(
+                "a whole number from {} to {}",
+                range.start(),
+                range.end()
+            )),
+        }
+    }
+
+    /// A duration, as in `30s`.
+    pub fn duration(&self) -> Option<Duration> {
+        let text = match self.value {
+            Value::Number(number) => number.to_string(),
+            _ => self.string()?.to_owned(),
+        };
+        match duration::parse(&text) {
+            Ok(duration) => Some(duration),
+            Err(message) => {
+                self.report(Diagnostic::error("wrong-type", self.at(), message));
+                None
+            }
+        }
+    }
+
+    /// One of these words.
+    pub fn one_of<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
+        let text = self.string()?;
+        let chosen = choices
+            .iter()
+            .find(|(word, _)| *word == text)
+            .map(|(_, value)| *value);
+        if chosen.is_none() {
+            let message = format!("`{text}` is not one of the values that stand here");
+            let help = suggest(text, choices.iter().map(|(word, _)| *word));
+            self.report(Diagnostic::error("wrong-value", self.at(), message).help(help));
+        }
+        chosen
+    }
+
+    /// A decision in CEL; `true` and `false` may stand without quotes.
+    pub fn condition(&self) -> Option<Condition> {
+        let text = match self.value {
+            Value::Bool(value) => value.to_string(),
+            _ => self.string()?.to_owned(),
+        };
+        Condition::compile(&text)
+            .map_err(|error| self.expression_error(&error, &text))
+            .ok()
+    }
+
+    /// Text in Handlebars.
+    pub fn template(&self) -> Option<Template> {
+        let text = self.string()?;
+        Template::compile(text)
+            .map_err(|error| self.expression_error(&error, text))
+            .ok()
+    }
+
+    /// Any value, with expressions at its leaves.
+    pub fn values(&self, language: Language) -> Option<ValueTemplate> {
+        let errors = match ValueTemplate::compile(self.value, language) {
+            Ok(values) => return Some(values),
+            Err(errors) => errors,
+        };
+        for (path, error) in errors {
+            let leaf = self.below(&path);
+            leaf.expression_error(&error, leaf.value.as_str().unwrap_or_default());
+        }
+        None
+    }
+
+    /// Reports that something else has to stand here.
+    pub fn expected<T>(&self, what: &str) -> Option<T> {
+        let message = format!("this has to be {what}, not {}", describe(self.value));
+        self.report(Diagnostic::error("wrong-type", self.at(), message));
+        None
+    }
+
+    fn expression_error(&self, error: &CompileError, text: &str) {
+        let whole = self.at();
+        let at = error.at.as_ref().and_then(|at| {
+            let start = self.document.source().get(whole.clone())?.find(text)? + whole.start;
+            Some(start + at.start..start + at.end)
+        });
+        let mut finding = Diagnostic::error("wrong-expression", at.unwrap_or(whole), error.message.clone());
+        finding.help = error.help.clone();
+        self.report(finding);
+    }
+
+    fn place(&self) -> Option<&'a Place> {
+        self.document.place(&self.path)
+    }
+}
+
+impl<'a> Object<'a> {
+    /// The value of a key.
+    pub fn get(&self, key: &str) -> Option<Node<'a>> {
+        let value = self.entries.get(key)?;
+        Some(Node::new(
+            self.node.document,
+            value,
+            format!("{}/{key}", self.node.path),
+        ))
+    }
+
+    /// The value of a key that has to be there.
+    pub fn require(&self, key: &str) -> Option<Node<'a>> {
+        let value = self.get(key);
+        if value.is_none() {
+            let finding = Diagnostic::error(
+                "missing-key",
+                self.node.at(),
+                format!("the key `{key}` is missing here"),
+            );
+            self.node.report(finding);
+        }
+        value
+    }
+
+    /// The map itself.
+    pub fn node(&self) -> &Node<'a> {
+        &self.node
+    }
+
+    fn key_at(&self, key: &str) -> Range<usize> {
+        let path = format!("{}/{key}", self.node.path);
+        let place = self.node.document.place(&path);
+        place.map_or_else(
+            || self.node.at(),
+            |place| place.key.clone().unwrap_or_else(|| place.value.clone()),
+        )
+    }
+}
+
+fn describe(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a map",
+    }
+}
+
+/// A help line that names the closest of the words that would be right, or all of them.
+pub fn suggest<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let mut known: Vec<&str> = known.collect();
+    known.sort_unstable();
+    let distance = |word: &&str| strsim::osa_distance(given, word);
+    let closest = known.iter().copied().min_by_key(distance);
+    match closest {
+        Some(word) if distance(&word) <= 1 + given.len() / 4 => format!("did you mean `{word}`?"),
+        _ if known.is_empty() => "nothing may stand here".to_owned(),
+        _ if known.len() > 24 => format!("there are {} of them: `portcullis nodes` lists them", known.len()),
+        _ => format!("there are {}", known.join(", ")),
+    }
+}
