@@ -57,9 +57,7 @@ impl Condition {
         if deepest_nesting(source) > DEEPEST_NESTING {
             return Err(CompileError::new("more than 16 brackets stand inside each other"));
         }
-        let program = STANDARD
-            .compile(source)
-            .map_err(|errors| syntax_error(source, &errors))?;
+        let program = STANDARD.compile(source).map_err(|errors| syntax_error(source, &errors))?;
         let mut walk = Walk::default();
         walk.visit(program.expression(), 0)?;
         let mut reads = Reads::default();
@@ -90,10 +88,7 @@ impl Condition {
             cel::Value::Bool(holds) => Ok(holds),
             other => {
                 let kind = other.type_of();
-                Err(EvalError::new(format!(
-                    "`{}` has to be true or false, not {kind}",
-                    self.source
-                )))
+                Err(EvalError::new(format!("`{}` has to be true or false, not {kind}", self.source)))
             }
         }
     }
@@ -111,9 +106,7 @@ impl Condition {
                 context.add_variable_from_value(name.clone(), to_cel(value, reads));
             }
         }
-        self.program
-            .execute(&context)
-            .map_err(|error| self.failed(scope, &error))
+        self.program.execute(&context).map_err(|error| self.failed(scope, &error))
     }
 
     fn failed(&self, scope: &Scope, error: &ExecutionError) -> EvalError {
@@ -121,11 +114,7 @@ impl Condition {
             ExecutionError::NoSuchKey(key) => self.missing(scope, key),
             ExecutionError::UndeclaredReference(name) => format!("there is no root or function `{name}`"),
             ExecutionError::UnsupportedBinaryOperator(operator, left, right) => {
-                format!(
-                    "`{operator}` does not work on {} and {}",
-                    left.type_of(),
-                    right.type_of()
-                )
+                format!("`{operator}` does not work on {} and {}", left.type_of(), right.type_of())
             }
             ExecutionError::ValuesNotComparable(left, right) => {
                 format!("{} cannot be compared with {}", left.type_of(), right.type_of())
@@ -167,22 +156,10 @@ fn syntax_error(source: &str, errors: &cel::ParseErrors) -> CompileError {
     let column = usize::try_from(first.pos.1).unwrap_or(1).saturating_sub(1);
     let line_start: usize = source.split_inclusive('\n').take(line).map(str::len).sum();
     let start = (line_start + column).min(source.len());
-    let start = (0..=start)
-        .rev()
-        .find(|at| source.is_char_boundary(*at))
-        .unwrap_or(0);
-    let end = source
-        .get(start..)
-        .and_then(|rest| rest.chars().next())
-        .map_or(start, |c| start + c.len_utf8());
-    let detail: String = first
-        .msg
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .take(160)
-        .collect();
+    let start = (0..=start).rev().find(|at| source.is_char_boundary(*at)).unwrap_or(0);
+    let end =
+        source.get(start..).and_then(|rest| rest.chars().next()).map_or(start, |c| start + c.len_utf8());
+    let detail: String = first.msg.lines().next().unwrap_or_default().chars().take(160).collect();
     let mut error = CompileError::new(format!("this is not a CEL expression: {detail}"));
     error.at = Some(start..end);
     if source.contains("{{") {
@@ -270,10 +247,7 @@ impl Walk {
                     if !self.bound.contains(name) {
                         segments.push(name.clone());
                         segments.reverse();
-                        self.references.push(Reference {
-                            path: segments,
-                            is_optional,
-                        });
+                        self.references.push(Reference { path: segments, is_optional });
                     }
                     return Ok(());
                 }
@@ -293,20 +267,12 @@ fn to_cel(value: &Value, reads: &Reads) -> cel::Value {
             read.collect::<HashMap<String, cel::Value>>().into()
         }
         Value::Object(object) => {
-            let entries = object
-                .iter()
-                .map(|(name, value)| (name.clone(), to_cel(value, reads)));
+            let entries = object.iter().map(|(name, value)| (name.clone(), to_cel(value, reads)));
             entries.collect::<HashMap<String, cel::Value>>().into()
         }
         Value::Array(list) => {
-            let whole = Reads {
-                whole: true,
-                names: BTreeMap::new(),
-            };
-            list.iter()
-                .map(|value| to_cel(value, &whole))
-                .collect::<Vec<cel::Value>>()
-                .into()
+            let whole = Reads { whole: true, names: BTreeMap::new() };
+            list.iter().map(|value| to_cel(value, &whole)).collect::<Vec<cel::Value>>().into()
         }
         Value::String(text) => text.clone().into(),
         Value::Bool(value) => cel::Value::Bool(*value),
@@ -323,10 +289,7 @@ fn to_json(value: &cel::Value) -> Option<Value> {
     Some(match value {
         cel::Value::List(list) => Value::Array(list.iter().map(to_json).collect::<Option<_>>()?),
         cel::Value::Map(map) => {
-            let entries = map
-                .map
-                .iter()
-                .map(|(key, value)| Some((key.to_string(), to_json(value)?)));
+            let entries = map.map.iter().map(|(key, value)| Some((key.to_string(), to_json(value)?)));
             Value::Object(entries.collect::<Option<_>>()?)
         }
         cel::Value::Int(number) => (*number).into(),

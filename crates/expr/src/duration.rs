@@ -2,13 +2,7 @@
 
 use std::time::Duration;
 
-const UNITS: [(&str, u64); 5] = [
-    ("ms", 1),
-    ("s", 1_000),
-    ("m", 60_000),
-    ("h", 3_600_000),
-    ("d", 86_400_000),
-];
+const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
 /// The longest duration that is taken: ten years.
 pub const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
@@ -21,12 +15,8 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     let (digits, unit) = text.split_at(split);
     let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(refused)?;
     let count: u64 = digits.parse().map_err(|_| refused())?;
-    let millis = count
-        .checked_mul(*factor)
-        .filter(|millis| u128::from(*millis) <= LONGEST.as_millis());
-    millis
-        .map(Duration::from_millis)
-        .ok_or_else(|| format!("`{text}` is longer than ten years"))
+    let millis = count.checked_mul(*factor).filter(|millis| u128::from(*millis) <= LONGEST.as_millis());
+    millis.map(Duration::from_millis).ok_or_else(|| format!("`{text}` is longer than ten years"))
 }
 
 /// Writes a duration in the largest unit that holds it exactly.
@@ -35,11 +25,8 @@ pub fn display(duration: Duration) -> String {
     if millis == 0 {
         return "0s".to_owned();
     }
-    let (unit, factor) = UNITS
-        .iter()
-        .rev()
-        .find(|(_, factor)| millis % factor == 0)
-        .expect("1 divides every number");
+    let (unit, factor) =
+        UNITS.iter().rev().find(|(_, factor)| millis % factor == 0).expect("1 divides every number");
     format!("{}{unit}", millis / factor)
 }
 
@@ -58,17 +45,7 @@ mod tests {
 
     #[test]
     fn what_is_not_a_duration_is_refused() {
-        for text in [
-            "",
-            "30",
-            "s",
-            "1.5h",
-            "-3s",
-            "30 s",
-            "4w",
-            "99999999999999999999d",
-            "4000d",
-        ] {
+        for text in ["", "30", "s", "1.5h", "-3s", "30 s", "4w", "99999999999999999999d", "4000d"] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

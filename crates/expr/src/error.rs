@@ -16,11 +16,7 @@ pub struct CompileError {
 
 impl CompileError {
     pub(crate) fn new(message: impl Into<String>) -> CompileError {
-        CompileError {
-            message: message.into(),
-            help: None,
-            at: None,
-        }
+        CompileError { message: message.into(), help: None, at: None }
     }
 
     pub(crate) fn help(mut self, help: impl Into<String>) -> CompileError {
@@ -45,9 +41,7 @@ pub struct EvalError {
 
 impl EvalError {
     pub(crate) fn new(message: impl Into<String>) -> EvalError {
-        EvalError {
-            message: message.into(),
-        }
+        EvalError { message: message.into() }
     }
 }
 

@@ -22,11 +22,7 @@ pub(crate) const PRESENT: &str = "__present";
 /// Writes one value into text.
 pub(crate) const TEXT: &str = "__text";
 
-const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 type Function = fn(&[&Value]) -> Result<Value, String>;
 
@@ -37,9 +33,7 @@ struct Pure {
 }
 
 const HELPERS: [Pure; 20] = [
-    pure("and", 1..=8, |values| {
-        Ok(values.iter().all(|value| is_true(value)).into())
-    }),
+    pure("and", 1..=8, |values| Ok(values.iter().all(|value| is_true(value)).into())),
     pure("base64", 1..=1, |values| Ok(BASE64.encode(text(values)?).into())),
     pure("date_add", 2..=2, date_add),
     pure("default", 2..=2, |values| match values {
@@ -60,24 +54,15 @@ const HELPERS: [Pure; 20] = [
     pure("lt", 2..=2, |values| compare(values, std::cmp::Ordering::is_lt)),
     pure("lte", 2..=2, |values| compare(values, std::cmp::Ordering::is_le)),
     pure("ne", 2..=2, |values| Ok((values.first() != values.get(1)).into())),
-    pure("not", 1..=1, |values| {
-        Ok((!values.iter().all(|value| is_true(value))).into())
-    }),
-    pure("or", 1..=8, |values| {
-        Ok(values.iter().any(|value| is_true(value)).into())
-    }),
-    pure("sha256", 1..=1, |values| {
-        Ok(format!("{:x}", Sha256::digest(text(values)?)).into())
-    }),
-    pure("shell", 1..=1, |values| {
-        Ok(format!("'{}'", text(values)?.replace('\'', r"'\''")).into())
-    }),
+    pure("not", 1..=1, |values| Ok((!values.iter().all(|value| is_true(value))).into())),
+    pure("or", 1..=8, |values| Ok(values.iter().any(|value| is_true(value)).into())),
+    pure("sha256", 1..=1, |values| Ok(format!("{:x}", Sha256::digest(text(values)?)).into())),
+    pure("shell", 1..=1, |values| Ok(format!("'{}'", text(values)?.replace('\'', r"'\''")).into())),
     pure("trim", 1..=1, |values| Ok(text(values)?.trim().into())),
     pure("upper", 1..=1, |values| Ok(text(values)?.to_uppercase().into())),
 ];
-const URLENCODE: Pure = pure("urlencode", 1..=1, |values| {
-    Ok(utf8_percent_encode(&text(values)?, UNRESERVED).to_string().into())
-});
+const URLENCODE: Pure =
+    pure("urlencode", 1..=1, |values| Ok(utf8_percent_encode(&text(values)?, UNRESERVED).to_string().into()));
 
 /// The blocks that templates may open.
 const BLOCKS: [&str; 3] = ["each", "if", "unless"];
@@ -107,9 +92,7 @@ pub fn names() -> Vec<&'static str> {
 
 /// How many arguments a helper takes; none if there is no such helper.
 pub(crate) fn arguments(name: &str) -> Option<RangeInclusive<usize>> {
-    all()
-        .find(|helper| helper.name == name)
-        .map(|helper| helper.arguments)
+    all().find(|helper| helper.name == name).map(|helper| helper.arguments)
 }
 
 pub(crate) fn is_block(name: &str) -> bool {
@@ -117,11 +100,7 @@ pub(crate) fn is_block(name: &str) -> bool {
 }
 
 const fn pure(name: &'static str, arguments: RangeInclusive<usize>, function: Function) -> Pure {
-    Pure {
-        name,
-        arguments,
-        function,
-    }
+    Pure { name, arguments, function }
 }
 
 impl HelperDef for Pure {
@@ -134,9 +113,7 @@ impl HelperDef for Pure {
     ) -> Result<ScopedJson<'rc>, RenderError> {
         let values: Vec<&Value> = helper.params().iter().map(|param| param.value()).collect();
         let result = (self.function)(&values);
-        result
-            .map(ScopedJson::Derived)
-            .map_err(|message| failed(format!("`{}`: {message}", self.name)))
+        result.map(ScopedJson::Derived).map_err(|message| failed(format!("`{}`: {message}", self.name)))
     }
 }
 
@@ -174,10 +151,7 @@ impl HelperDef for Text {
         _: &mut RenderContext<'reg, 'rc>,
         out: &mut dyn Output,
     ) -> HelperResult {
-        let value = helper
-            .param(0)
-            .expect("the compiler gives it one argument")
-            .value();
+        let value = helper.param(0).expect("the compiler gives it one argument").value();
         match value {
             Value::String(text) => out.write(text)?,
             Value::Number(_) | Value::Bool(_) => out.write(&value.to_string())?,
@@ -241,13 +215,8 @@ fn join(values: &[&Value]) -> Result<Value, String> {
     let Some(Value::Array(list)) = values.first() else {
         return Err("needs a list".to_owned());
     };
-    let separator = values
-        .get(1)
-        .map_or(Ok(", ".to_owned()), |value| text(&[value]))?;
-    let items = list
-        .iter()
-        .map(|item| text(&[item]))
-        .collect::<Result<Vec<_>, _>>()?;
+    let separator = values.get(1).map_or(Ok(", ".to_owned()), |value| text(&[value]))?;
+    let items = list.iter().map(|item| text(&[item])).collect::<Result<Vec<_>, _>>()?;
     Ok(items.join(&separator).into())
 }
 

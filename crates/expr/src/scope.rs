@@ -15,11 +15,7 @@ impl Scope {
     /// A scope with these roots; anything but an object is an empty scope.
     pub fn new(roots: Value) -> Scope {
         let mut context = Context::null();
-        *context.data_mut() = if roots.is_object() {
-            roots
-        } else {
-            Value::Object(Map::new())
-        };
+        *context.data_mut() = if roots.is_object() { roots } else { Value::Object(Map::new()) };
         Scope(context)
     }
 
@@ -67,9 +63,7 @@ fn lookup<'a>(data: &'a Value, path: &[&str]) -> Option<&'a Value> {
 /// Says that a path leads nowhere, and what stands where it stops.
 pub(crate) fn missing(data: &Value, path: &[&str]) -> String {
     let text = path.join(".");
-    let reached = (0..path.len())
-        .rev()
-        .find_map(|end| Some((end, lookup(data, path.get(..end)?)?)));
+    let reached = (0..path.len()).rev().find_map(|end| Some((end, lookup(data, path.get(..end)?)?)));
     let Some((end, Value::Object(object))) = reached else {
         return format!("`{text}` is missing");
     };
@@ -78,15 +72,7 @@ pub(crate) fn missing(data: &Value, path: &[&str]) -> String {
     if object.len() > keys.len() {
         keys.push("...");
     }
-    let what = if place.is_empty() {
-        "there is".to_owned()
-    } else {
-        format!("`{place}` has")
-    };
-    let keys = if keys.is_empty() {
-        "nothing".to_owned()
-    } else {
-        keys.join(", ")
-    };
+    let what = if place.is_empty() { "there is".to_owned() } else { format!("`{place}` has") };
+    let keys = if keys.is_empty() { "nothing".to_owned() } else { keys.join(", ") };
     format!("`{text}` is missing: {what} {keys}")
 }

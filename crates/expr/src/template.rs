@@ -44,20 +44,12 @@ impl Template {
     /// Compiles a template; at most 8 KiB, 200 expressions and 16 levels.
     pub fn compile(source: &str) -> Result<Template, CompileError> {
         if !source.contains("{{") {
-            return Ok(Template {
-                source: source.to_owned(),
-                form: Form::Literal,
-                references: Vec::new(),
-            });
+            return Ok(Template { source: source.to_owned(), form: Form::Literal, references: Vec::new() });
         }
         check_size(source)?;
         let mut parsed =
             handlebars::Template::compile(source).map_err(|error| syntax_error(source, &error))?;
-        let mut compiler = Compiler {
-            source,
-            references: Vec::new(),
-            each_depth: 0,
-        };
+        let mut compiler = Compiler { source, references: Vec::new(), each_depth: 0 };
         if let Some(single) = single_expression(&parsed) {
             let value = compiler.value_of(single.clone())?;
             return Ok(Template {
@@ -67,11 +59,7 @@ impl Template {
             });
         }
         compiler.rewrite(&mut parsed)?;
-        Ok(Template {
-            source: source.to_owned(),
-            form: Form::Text(parsed),
-            references: compiler.references,
-        })
+        Ok(Template { source: source.to_owned(), form: Form::Text(parsed), references: compiler.references })
     }
 
     /// The text that was compiled.
@@ -96,17 +84,13 @@ impl Template {
             Form::Value(value) => {
                 let mut render_context = RenderContext::new(None);
                 let result = value.expand(&REGISTRY, scope.context(), &mut render_context);
-                result
-                    .map(|value| value.value().clone())
-                    .map_err(|error| self.failed(&error))
+                result.map(|value| value.value().clone()).map_err(|error| self.failed(&error))
             }
             Form::Text(template) => {
                 let mut text = Capped(String::new());
                 let mut render_context = RenderContext::new(None);
                 let result = template.render(&REGISTRY, scope.context(), &mut render_context, &mut text);
-                result
-                    .map(|()| Value::String(text.0))
-                    .map_err(|error| self.failed(&error))
+                result.map(|()| Value::String(text.0)).map_err(|error| self.failed(&error))
             }
         }
     }
@@ -133,33 +117,20 @@ impl Template {
 }
 
 fn shorten(source: &str) -> String {
-    let line: String = source
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(100)
-        .collect();
-    if line.len() < source.len() {
-        format!("{line}...")
-    } else {
-        line
-    }
+    let line: String = source.chars().map(|c| if c.is_control() { ' ' } else { c }).take(100).collect();
+    if line.len() < source.len() { format!("{line}...") } else { line }
 }
 
 fn check_size(source: &str) -> Result<(), CompileError> {
     if source.len() > LONGEST_SOURCE {
-        return Err(CompileError::new(format!(
-            "the template has {} bytes, more than 8 KiB",
-            source.len()
-        )));
+        return Err(CompileError::new(format!("the template has {} bytes, more than 8 KiB", source.len())));
     }
     if source.matches("{{").count() > MOST_EXPRESSIONS {
         return Err(CompileError::new("the template has more than 200 expressions"));
     }
     let nesting = source.matches("{{#").count().max(deepest_nesting(source));
     if nesting > DEEPEST_NESTING {
-        return Err(CompileError::new(
-            "the template has more than 16 blocks or levels of parentheses",
-        ));
+        return Err(CompileError::new("the template has more than 16 blocks or levels of parentheses"));
     }
     Ok(())
 }
@@ -175,17 +146,11 @@ fn syntax_error(source: &str, error: &handlebars::TemplateError) -> CompileError
     let mut result =
         CompileError::new(message).help("write `{{ path.to.value }}` or `{{ helper argument }}`");
     let start = error.pos().map(|(line, column)| {
-        let line_start: usize = source
-            .split_inclusive('\n')
-            .take(line.saturating_sub(1))
-            .map(str::len)
-            .sum();
+        let line_start: usize = source.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
         (line_start + column.saturating_sub(1)).min(source.len())
     });
-    let start = start
-        .filter(|start| source.is_char_boundary(*start))
-        .or_else(|| source.find("{{"))
-        .unwrap_or(0);
+    let start =
+        start.filter(|start| source.is_char_boundary(*start)).or_else(|| source.find("{{")).unwrap_or(0);
     let end = source
         .get(start..)
         .and_then(|rest| rest.find("}}"))
@@ -240,10 +205,7 @@ impl Compiler<'_> {
             return Err(self.unknown_helper(&name, "block"));
         }
         if block.params.len() != 1 {
-            let message = format!(
-                "the block `{name}` takes one argument, not {}",
-                block.params.len()
-            );
+            let message = format!("the block `{name}` takes one argument, not {}", block.params.len());
             return Err(CompileError::new(message).at_word(self.source, &name));
         }
         for param in &mut block.params {
@@ -286,9 +248,7 @@ impl Compiler<'_> {
                 Ok(Parameter::Subexpression(call))
             }
             Parameter::Subexpression(call) => self.call(&call),
-            _ => Err(CompileError::new(
-                "this kind of argument is not part of the playbook language",
-            )),
+            _ => Err(CompileError::new("this kind of argument is not part of the playbook language")),
         }
     }
 
@@ -300,15 +260,8 @@ impl Compiler<'_> {
         let given = call.params().map_or(&[][..], Vec::as_slice);
         if !arguments.contains(&given.len()) {
             let (least, most) = arguments.into_inner();
-            let wanted = if least == most {
-                format!("{least}")
-            } else {
-                format!("{least} to {most}")
-            };
-            let message = format!(
-                "the helper `{name}` takes {wanted} arguments, not {}",
-                given.len()
-            );
+            let wanted = if least == most { format!("{least}") } else { format!("{least} to {most}") };
+            let message = format!("the helper `{name}` takes {wanted} arguments, not {}", given.len());
             return Err(CompileError::new(message).at_word(self.source, &name));
         }
         if call.hash().is_some_and(|hash| !hash.is_empty()) {
@@ -319,11 +272,7 @@ impl Compiler<'_> {
         for (index, param) in given.iter().enumerate() {
             params.push(self.argument(param.clone(), name == "default" && index == 0)?);
         }
-        Ok(Parameter::Subexpression(Subexpression::new(
-            Parameter::Name(name),
-            params,
-            Default::default(),
-        )))
+        Ok(Parameter::Subexpression(Subexpression::new(Parameter::Name(name), params, Default::default())))
     }
 
     fn read(&mut self, path: &Path, is_optional: bool) -> Result<(), CompileError> {
@@ -346,10 +295,7 @@ impl Compiler<'_> {
             PathSeg::Named(name) => Some(name.clone()),
             _ => None,
         });
-        self.references.push(Reference {
-            path: names.collect(),
-            is_optional,
-        });
+        self.references.push(Reference { path: names.collect(), is_optional });
         Ok(())
     }
 

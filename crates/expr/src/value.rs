@@ -78,7 +78,9 @@ impl ValueTemplate {
             ValueTemplate::Text(template) => template.references().iter().collect(),
             ValueTemplate::Expression(condition) => condition.references().iter().collect(),
             ValueTemplate::List(items) => items.iter().flat_map(ValueTemplate::references).collect(),
-            ValueTemplate::Object(entries) => entries.values().flat_map(|entry| entry.value.references()).collect(),
+            ValueTemplate::Object(entries) => {
+                entries.values().flat_map(|entry| entry.value.references()).collect()
+            }
         }
     }
 
@@ -86,7 +88,9 @@ impl ValueTemplate {
     pub fn keys(&self) -> Option<Vec<&str>> {
         match self {
             ValueTemplate::Object(entries) => Some(entries.keys().map(String::as_str).collect()),
-            ValueTemplate::Literal(Value::Object(object)) => Some(object.keys().map(String::as_str).collect()),
+            ValueTemplate::Literal(Value::Object(object)) => {
+                Some(object.keys().map(String::as_str).collect())
+            }
             ValueTemplate::Literal(_)
             | ValueTemplate::Text(_)
             | ValueTemplate::Expression(_)
@@ -134,7 +138,8 @@ fn compile(
             let mut entries = BTreeMap::new();
             for (key, value) in object {
                 let value = within(path, key, |path| compile(value, language, path, errors));
-                let (key, is_optional) = key.strip_suffix('?').map_or((key.as_str(), false), |key| (key, true));
+                let (key, is_optional) =
+                    key.strip_suffix('?').map_or((key.as_str(), false), |key| (key, true));
                 entries.insert(key.to_owned(), Entry { is_optional, value });
             }
             ValueTemplate::Object(entries)

@@ -56,10 +56,7 @@ impl FromStr for RunId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<RunId, InvalidId> {
-        let invalid = |_| InvalidId {
-            expected: "a run id (a UUID)",
-            given: text.chars().take(80).collect(),
-        };
+        let invalid = |_| InvalidId { expected: "a run id (a UUID)", given: text.chars().take(80).collect() };
         Uuid::try_parse(text).map(RunId).map_err(invalid)
     }
 }
@@ -91,15 +88,10 @@ impl FromStr for StepId {
     fn from_str(text: &str) -> Result<StepId, InvalidId> {
         let well_formed = text.starts_with(|c: char| c.is_ascii_lowercase())
             && text.len() <= StepId::MAX_LENGTH
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
         if !well_formed {
             let given = text.chars().take(80).collect();
-            return Err(InvalidId {
-                expected: "an id ([a-z][a-z0-9_]*, at most 64 characters)",
-                given,
-            });
+            return Err(InvalidId { expected: "an id ([a-z][a-z0-9_]*, at most 64 characters)", given });
         }
         Ok(StepId(text.into()))
     }
@@ -153,14 +145,9 @@ impl FromStr for StepKey {
         };
         let item = rest.strip_suffix(']').and_then(|digits| digits.parse().ok());
         let given = || text.chars().take(80).collect();
-        let item = item.ok_or_else(|| InvalidId {
-            expected: "a step (`name` or `name[3]`)",
-            given: given(),
-        })?;
-        Ok(StepKey {
-            step: step.parse()?,
-            item: Some(item),
-        })
+        let item =
+            item.ok_or_else(|| InvalidId { expected: "a step (`name` or `name[3]`)", given: given() })?;
+        Ok(StepKey { step: step.parse()?, item: Some(item) })
     }
 }
 
@@ -245,14 +232,8 @@ mod tests {
     #[test]
     fn an_id_that_is_not_one_says_what_was_expected() {
         let message = |text: &str| text.parse::<StepKey>().unwrap_err().to_string();
-        assert_eq!(
-            message("Block"),
-            "`Block` is not an id ([a-z][a-z0-9_]*, at most 64 characters)"
-        );
-        assert_eq!(
-            message("block[x]"),
-            "`block[x]` is not a step (`name` or `name[3]`)"
-        );
+        assert_eq!(message("Block"), "`Block` is not an id ([a-z][a-z0-9_]*, at most 64 characters)");
+        assert_eq!(message("block[x]"), "`block[x]` is not a step (`name` or `name[3]`)");
         assert_eq!(
             "../etc\n".parse::<RunId>().unwrap_err().to_string(),
             "`../etc\\n` is not a run id (a UUID)"

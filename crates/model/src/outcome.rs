@@ -39,12 +39,7 @@ pub struct Failure {
 impl Failure {
     /// A failure of this class with this message.
     pub fn new(class: FailureClass, message: impl Into<String>) -> Failure {
-        Failure {
-            class,
-            message: message.into(),
-            help: None,
-            retry_after_ms: None,
-        }
+        Failure { class, message: message.into(), help: None, retry_after_ms: None }
     }
 
     /// The same failure with a word on what to do.
@@ -118,10 +113,8 @@ impl fmt::Display for FailureClass {
         if let FailureClass::Http(status) = self {
             return write!(f, "http_{status}");
         }
-        let (_, name) = CLASSES
-            .iter()
-            .find(|(class, _)| class == self)
-            .expect("every class but http is in the table");
+        let (_, name) =
+            CLASSES.iter().find(|(class, _)| class == self).expect("every class but http is in the table");
         f.write_str(name)
     }
 }
@@ -135,10 +128,9 @@ impl std::str::FromStr for FailureClass {
         }
         let status = text.strip_prefix("http_").and_then(|digits| digits.parse().ok());
         let given = || text.chars().take(80).collect();
-        status.map(FailureClass::Http).ok_or_else(|| InvalidId {
-            expected: "a failure class",
-            given: given(),
-        })
+        status
+            .map(FailureClass::Http)
+            .ok_or_else(|| InvalidId { expected: "a failure class", given: given() })
     }
 }
 

@@ -21,11 +21,7 @@ impl Timestamp {
     /// The point in time this many milliseconds after the epoch, held within the years 1970 to 9999.
     pub const fn from_millis(millis: i64) -> Timestamp {
         let floor = if millis < 0 { 0 } else { millis };
-        Timestamp(if floor > Timestamp::MAX.0 {
-            Timestamp::MAX.0
-        } else {
-            floor
-        })
+        Timestamp(if floor > Timestamp::MAX.0 { Timestamp::MAX.0 } else { floor })
     }
 
     /// Milliseconds since the epoch.
@@ -58,10 +54,8 @@ impl FromStr for Timestamp {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Timestamp, InvalidId> {
-        let invalid = |_| InvalidId {
-            expected: "a time in RFC 3339",
-            given: text.chars().take(80).collect(),
-        };
+        let invalid =
+            |_| InvalidId { expected: "a time in RFC 3339", given: text.chars().take(80).collect() };
         DateTime::parse_from_rfc3339(text)
             .map(|time| Timestamp::from_millis(time.timestamp_millis()))
             .map_err(invalid)
@@ -90,13 +84,7 @@ mod tests {
     fn a_timestamp_is_written_in_utc_with_milliseconds() {
         let time: Timestamp = "2026-11-22T10:30:00.25+01:00".parse().unwrap();
         assert_eq!(time.to_string(), "2026-11-22T09:30:00.250Z");
-        assert_eq!(
-            time.after(Duration::from_secs(90)).to_string(),
-            "2026-11-22T09:31:30.250Z"
-        );
-        assert_eq!(
-            Timestamp::from_millis(i64::MAX).to_string(),
-            "9999-12-31T23:59:59.999Z"
-        );
+        assert_eq!(time.after(Duration::from_secs(90)).to_string(), "2026-11-22T09:31:30.250Z");
+        assert_eq!(Timestamp::from_millis(i64::MAX).to_string(), "9999-12-31T23:59:59.999Z");
     }
 }

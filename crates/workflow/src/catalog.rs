@@ -19,9 +19,7 @@ impl Catalog {
         let manifest = Manifest::parse(file, text)?;
         if self.nodes.contains_key(&manifest.name) {
             let mut findings = Diagnostics::new(file, text);
-            let at = text
-                .find(&manifest.name)
-                .map_or(0..0, |start| start..start + manifest.name.len());
+            let at = text.find(&manifest.name).map_or(0..0, |start| start..start + manifest.name.len());
             let message = format!("there is a node `{}` already", manifest.name);
             findings.push(Diagnostic::error("duplicate-node", at, message));
             return Err(findings);

@@ -46,10 +46,7 @@ impl Diagnostic {
 
     /// A warning under this rule.
     pub fn warning(rule: &'static str, at: Range<usize>, message: impl Into<String>) -> Diagnostic {
-        Diagnostic {
-            severity: Severity::Warning,
-            ..Diagnostic::error(rule, at, message)
-        }
+        Diagnostic { severity: Severity::Warning, ..Diagnostic::error(rule, at, message) }
     }
 
     /// The same finding with a word on what to do.
@@ -78,11 +75,7 @@ pub struct Diagnostics {
 impl Diagnostics {
     /// No finding yet about this file.
     pub fn new(file: impl Into<String>, source: impl Into<String>) -> Diagnostics {
-        Diagnostics {
-            file: file.into(),
-            source: source.into(),
-            findings: Vec::new(),
-        }
+        Diagnostics { file: file.into(), source: source.into(), findings: Vec::new() }
     }
 
     /// Adds a finding.
@@ -104,9 +97,7 @@ impl Diagnostics {
 
     /// Whether the text cannot be used.
     pub fn has_errors(&self) -> bool {
-        self.findings
-            .iter()
-            .any(|finding| finding.severity == Severity::Error)
+        self.findings.iter().any(|finding| finding.severity == Severity::Error)
     }
 
     /// Whether there is nothing to say.
@@ -124,15 +115,8 @@ impl Diagnostics {
 
     /// Every finding as a person reads it in a terminal, with colours or without.
     pub fn render(&self, is_colourful: bool) -> String {
-        let renderer = if is_colourful {
-            Renderer::styled()
-        } else {
-            Renderer::plain()
-        };
-        let rendered = self
-            .findings()
-            .into_iter()
-            .map(|finding| renderer.render(&[self.group(finding)]));
+        let renderer = if is_colourful { Renderer::styled() } else { Renderer::plain() };
+        let rendered = self.findings().into_iter().map(|finding| renderer.render(&[self.group(finding)]));
         rendered.collect::<Vec<_>>().join("\n\n")
     }
 
@@ -151,10 +135,7 @@ impl Diagnostics {
             .fold(true)
             .annotation(primary)
             .annotations(notes);
-        let group = level
-            .primary_title(finding.message.as_str())
-            .id(finding.rule)
-            .element(snippet);
+        let group = level.primary_title(finding.message.as_str()).id(finding.rule).element(snippet);
         match &finding.help {
             Some(help) => group.element(Level::HELP.message(help.as_str())),
             None => group,
@@ -169,10 +150,7 @@ impl Diagnostics {
 }
 
 fn floor_boundary(source: &str, at: usize) -> usize {
-    (0..=at.min(source.len()))
-        .rev()
-        .find(|at| source.is_char_boundary(*at))
-        .unwrap_or(0)
+    (0..=at.min(source.len())).rev().find(|at| source.is_char_boundary(*at)).unwrap_or(0)
 }
 
 impl fmt::Display for Diagnostics {

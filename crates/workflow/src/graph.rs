@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use petgraph::Direction;
-use petgraph::algo::{tarjan_scc, toposort};
+use petgraph::algo::{is_cyclic_directed, tarjan_scc};
 use petgraph::graph::{DiGraph, NodeIndex};
 
 /// The graph of a workflow: an edge leads from a step to the steps that need it.
@@ -24,10 +24,10 @@ impl Graph {
                 graph.update_edge(*need, *node, ());
             }
         }
-        let Ok(order) = toposort(&graph, None) else {
+        if is_cyclic_directed(&graph) {
             return Err(cycles(&graph));
-        };
-        let order: Vec<usize> = order.into_iter().map(NodeIndex::index).collect();
+        }
+        let order = order(&graph);
         let mut ancestors = vec![BTreeSet::new(); needs.len()];
         for step in &order {
             let mut above = BTreeSet::new();
@@ -39,31 +39,45 @@ impl Graph {
                 *place = above;
             }
         }
-        Ok(Graph {
-            graph,
-            order,
-            ancestors,
-        })
+        Ok(Graph { graph, order, ancestors })
     }
 
-    /// The steps in an order in which every step stands behind what it needs.
+    /// The steps, every one behind what it needs, and otherwise in the order of the file.
     pub fn order(&self) -> &[usize] {
         &self.order
     }
 
     /// Whether one step lies before another on some path.
     pub fn is_before(&self, first: usize, second: usize) -> bool {
-        self.ancestors
-            .get(second)
-            .is_some_and(|ancestors| ancestors.contains(&first))
+        self.ancestors.get(second).is_some_and(|ancestors| ancestors.contains(&first))
     }
 
     /// The steps that need this one themselves.
     pub fn needed_by(&self, step: usize) -> impl Iterator<Item = usize> {
-        self.graph
-            .neighbors_directed(NodeIndex::new(step), Direction::Outgoing)
-            .map(NodeIndex::index)
+        self.graph.neighbors_directed(NodeIndex::new(step), Direction::Outgoing).map(NodeIndex::index)
     }
+}
+
+/// Every step behind what it needs, and otherwise in the order of the file.
+fn order(graph: &DiGraph<(), ()>) -> Vec<usize> {
+    let mut missing: Vec<usize> = graph
+        .node_indices()
+        .map(|node| graph.neighbors_directed(node, Direction::Incoming).count())
+        .collect();
+    let mut ready: BTreeSet<NodeIndex> =
+        graph.node_indices().filter(|node| missing.get(node.index()) == Some(&0)).collect();
+    let mut order = Vec::with_capacity(missing.len());
+    while let Some(node) = ready.pop_first() {
+        order.push(node.index());
+        for next in graph.neighbors_directed(node, Direction::Outgoing) {
+            let Some(count) = missing.get_mut(next.index()) else { continue };
+            *count -= 1;
+            if *count == 0 {
+                ready.insert(next);
+            }
+        }
+    }
+    order
 }
 
 fn cycles(graph: &DiGraph<(), ()>) -> Vec<Vec<usize>> {
@@ -93,9 +107,6 @@ mod tests {
 
     #[test]
     fn a_cycle_names_its_steps() {
-        assert_eq!(
-            Graph::new(&[vec![], vec![0, 2], vec![1], vec![3]]).unwrap_err(),
-            [vec![1, 2], vec![3]]
-        );
+        assert_eq!(Graph::new(&[vec![], vec![0, 2], vec![1], vec![3]]).unwrap_err(), [vec![1, 2], vec![3]]);
     }
 }

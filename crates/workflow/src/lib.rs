@@ -3,6 +3,9 @@
 //! Reading is total: every mistake in a file is found in one go, and what has an error is never run. Pure: the text is
 //! an argument, and nothing here opens a file.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "readers look for the one kind of JSON value that fits")]
+#![warn(missing_docs)]
+
 mod catalog;
 mod diagnostic;
 mod graph;

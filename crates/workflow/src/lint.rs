@@ -16,10 +16,7 @@ pub(crate) fn check(root: &Object<'_>, nodes: &[Node<'_>], workflow: &Workflow) 
         check_step_references(node, index, step, workflow);
         check_gate(node, index, workflow);
     }
-    let checker = References {
-        workflow,
-        before: None,
-    };
+    let checker = References { workflow, before: None };
     if let Some(outputs) = root.get("outputs") {
         for (key, condition) in &workflow.outputs {
             checker.check(&outputs.below(&format!("/{key}")), condition.references());
@@ -27,11 +24,7 @@ pub(crate) fn check(root: &Object<'_>, nodes: &[Node<'_>], workflow: &Workflow) 
     }
     for (index, trigger) in workflow.triggers.iter().enumerate() {
         let when = root.node().below(&format!("/triggers/{index}/when"));
-        checker.check_early(
-            &when,
-            trigger.when.iter().flat_map(|when| when.references()),
-            "when",
-        );
+        checker.check_early(&when, trigger.when.iter().flat_map(|when| when.references()), "when");
     }
     if let Some(dedupe) = &workflow.dedupe {
         checker.check_early(&root.node().below("/dedupe/key"), dedupe.key.references(), "key");
@@ -39,10 +32,7 @@ pub(crate) fn check(root: &Object<'_>, nodes: &[Node<'_>], workflow: &Workflow) 
 }
 
 fn check_step_references(node: &Node<'_>, index: usize, step: &Step, workflow: &Workflow) {
-    let checker = References {
-        workflow,
-        before: Some(index),
-    };
+    let checker = References { workflow, before: Some(index) };
     if let Some(condition) = &step.condition {
         checker.check(&node.below("/if"), condition.references());
     }
@@ -50,10 +40,7 @@ fn check_step_references(node: &Node<'_>, index: usize, step: &Step, workflow: &
         checker.check(&node.below("/title"), title.references());
     }
     for (name, values) in &step.inputs {
-        checker.check(
-            &node.below(&format!("/with/{name}")),
-            values.references().into_iter(),
-        );
+        checker.check(&node.below(&format!("/with/{name}")), values.references());
     }
     let Some(approval) = &step.approval else { return };
     let is_gate = step.node.engine_node() != Some(EngineNode::Approval);
@@ -63,11 +50,8 @@ fn check_step_references(node: &Node<'_>, index: usize, step: &Step, workflow: &
         checker.check(&place.below("/skip_if"), skip_if.references());
     }
     for (index, path) in approval.show.iter().enumerate() {
-        let reference = Reference {
-            path: path.clone(),
-            is_optional: true,
-        };
-        checker.check(&place.below(&format!("/show/{index}")), [&reference].into_iter());
+        let reference = Reference { path: path.clone(), is_optional: true };
+        checker.check(&place.below(&format!("/show/{index}")), [&reference]);
     }
 }
 
@@ -96,9 +80,8 @@ impl References<'_> {
         references: impl IntoIterator<Item = &'r Reference>,
         key: &str,
     ) {
-        for reference in references
-            .into_iter()
-            .filter(|reference| !["alert", "trigger"].contains(&reference.root()))
+        for reference in
+            references.into_iter().filter(|reference| !["alert", "trigger"].contains(&reference.root()))
         {
             let at = node.word_at(&reference.text());
             let message =
@@ -110,10 +93,7 @@ impl References<'_> {
     fn problem(&self, reference: &Reference) -> Option<(String, Option<String>)> {
         let root = reference.root();
         if !ROOTS.contains(&root) {
-            return Some((
-                format!("there is no root `{root}`"),
-                Some(suggest(root, ROOTS.into_iter())),
-            ));
+            return Some((format!("there is no root `{root}`"), Some(suggest(root, ROOTS.into_iter()))));
         }
         let name = reference.path.get(1)?;
         match root {
@@ -147,10 +127,7 @@ impl References<'_> {
         if known.contains(&field.as_str()) {
             return None;
         }
-        let message = format!(
-            "the output of `{name}` ({}) has no field `{field}`",
-            step.node.name
-        );
+        let message = format!("the output of `{name}` ({}) has no field `{field}`", step.node.name);
         Some((message, Some(suggest(field, known.into_iter()))))
     }
 }
@@ -165,10 +142,8 @@ fn check_gate(node: &Node<'_>, index: usize, workflow: &Workflow) {
     {
         return;
     }
-    let message = format!(
-        "the step `{}` disrupts ({}), and no person is asked before",
-        step.id, step.node.name
-    );
+    let message =
+        format!("the step `{}` disrupts ({}), and no person is asked before", step.id, step.node.name);
     let help = "give the step an `approval:`, or let it need an approval";
     node.report(Diagnostic::error("ungated-disruption", node.below("/uses").at(), message).help(help));
 }

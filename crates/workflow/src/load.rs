@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use expr::{Language, ValueTemplate};
+use expr::{Condition, Language, ValueTemplate};
 use model::{Asked, Mode, StepId, TriggerKind};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -19,9 +19,8 @@ use crate::yaml::{Document, Node, Object, suggest};
 
 const MOST_STEPS: usize = 1000;
 
-const WORKFLOW_KEYS: [&str; 10] = [
-    "workflow", "title", "owner", "attack", "mode", "triggers", "dedupe", "vars", "steps", "outputs",
-];
+const WORKFLOW_KEYS: [&str; 10] =
+    ["workflow", "title", "owner", "attack", "mode", "triggers", "dedupe", "vars", "steps", "outputs"];
 const STEP_KEYS: [&str; 12] = [
     "id",
     "title",
@@ -74,18 +73,9 @@ impl Bundle {
 impl Workflow {
     /// The playbook together with the nodes that it uses.
     pub fn bundle(&self) -> Bundle {
-        let nodes = self
-            .steps
-            .iter()
-            .map(|step| (step.node.name.clone(), step.node.text.clone()));
-        let triggers = self
-            .trigger_nodes
-            .iter()
-            .map(|node| (node.name.clone(), node.text.clone()));
-        Bundle {
-            workflow: self.text.clone(),
-            nodes: nodes.chain(triggers).collect(),
-        }
+        let nodes = self.steps.iter().map(|step| (step.node.name.clone(), step.node.text.clone()));
+        let triggers = self.trigger_nodes.iter().map(|node| (node.name.clone(), node.text.clone()));
+        Bundle { workflow: self.text.clone(), nodes: nodes.chain(triggers).collect() }
     }
 }
 
@@ -93,58 +83,33 @@ fn read(document: &Document, text: &str, catalog: &Catalog) -> Option<Workflow> 
     let root = document.root().object(&WORKFLOW_KEYS)?;
     let name = root.require("workflow").and_then(|node| read_id(&node));
     let modes = [("live", Mode::Live), ("shadow", Mode::Shadow)];
-    let mode = root
-        .get("mode")
-        .and_then(|node| node.one_of(&modes))
-        .unwrap_or_default();
-    let trigger_list = root
-        .get("triggers")
-        .and_then(|node| node.list())
-        .unwrap_or_default();
-    let (triggers, trigger_nodes) = trigger_list
-        .iter()
-        .filter_map(|node| read_trigger(node, catalog))
-        .unzip();
-    let step_nodes = root
-        .require("steps")
-        .and_then(|node| node.list())
-        .unwrap_or_default();
+    let mode = root.get("mode").and_then(|node| node.one_of(&modes)).unwrap_or_default();
+    let trigger_list = root.get("triggers").and_then(|node| node.list()).unwrap_or_default();
+    let (triggers, trigger_nodes) =
+        trigger_list.iter().filter_map(|node| read_trigger(node, catalog)).unzip();
+    let step_nodes = root.require("steps").and_then(|node| node.list()).unwrap_or_default();
     if step_nodes.is_empty() || step_nodes.len() > MOST_STEPS {
         let message = format!("a workflow has 1 to {MOST_STEPS} steps, not {}", step_nodes.len());
         document.report(Diagnostic::error("wrong-value", root.node().at(), message));
     }
     let ids = read_ids(&step_nodes);
-    let mut steps = Vec::new();
-    for (index, node) in step_nodes.iter().enumerate() {
-        steps.push(read_step(node, index, &ids, catalog));
-    }
-    let outputs = root.get("outputs").map(|node| node.entries()).unwrap_or_default();
-    let outputs = outputs
-        .iter()
-        .filter_map(|(key, node)| Some(((*key).to_owned(), node.condition()?)));
-    let outputs = outputs.collect();
+    let steps: Vec<Option<Step>> =
+        step_nodes.iter().enumerate().map(|(index, node)| read_step(node, index, &ids, catalog)).collect();
     let steps: Vec<Step> = steps.into_iter().collect::<Option<_>>()?;
     let needs: Vec<Needs> = steps.iter().map(|step| step.needs.clone()).collect();
-    let graph = Graph::new(&needs)
-        .map_err(|cycles| report_cycles(&step_nodes, &steps, &cycles))
-        .ok()?;
-    let vars = root
-        .get("vars")
-        .and_then(|node| node.any_object().and(node.value().as_object()).cloned());
+    let graph = Graph::new(&needs).map_err(|cycles| report_cycles(&step_nodes, &steps, &cycles)).ok()?;
+    let vars = root.get("vars").and_then(|node| node.any_object().and(node.value().as_object()).cloned());
     let mut workflow = Workflow {
         name: name?.to_string(),
         title: text_of(&root, "title"),
         owner: text_of(&root, "owner"),
-        attack: root
-            .get("attack")
-            .and_then(|node| node.strings())
-            .unwrap_or_default(),
+        attack: root.get("attack").and_then(|node| node.strings()).unwrap_or_default(),
         mode,
         triggers,
         dedupe: root.get("dedupe").and_then(|node| read_dedupe(&node)),
         vars: vars.unwrap_or_default(),
         steps,
-        outputs,
+        outputs: read_outputs(&root),
         graph,
         digest: digest(""),
         text: text.to_owned(),
@@ -154,6 +119,11 @@ fn read(document: &Document, text: &str, catalog: &Catalog) -> Option<Workflow> 
     let bundle = serde_json::to_string(&workflow.bundle()).expect("texts by name have a JSON form");
     workflow.digest = digest(&bundle);
     Some(workflow)
+}
+
+fn read_outputs(root: &Object<'_>) -> BTreeMap<String, Condition> {
+    let outputs = root.get("outputs").map(|node| node.entries()).unwrap_or_default();
+    outputs.iter().filter_map(|(key, node)| Some(((*key).to_owned(), node.condition()?))).collect()
 }
 
 fn text_of(object: &Object<'_>, key: &str) -> Option<String> {
@@ -175,11 +145,8 @@ fn read_ids(steps: &[Node<'_>]) -> BTreeMap<StepId, usize> {
         };
         let Some(id) = read_id(&id_node) else { continue };
         if let Some(first) = ids.get(&id).and_then(|first| steps.get(*first)) {
-            let finding = Diagnostic::error(
-                "duplicate-id",
-                id_node.at(),
-                format!("there are two steps `{id}`"),
-            );
+            let finding =
+                Diagnostic::error("duplicate-id", id_node.at(), format!("there are two steps `{id}`"));
             node.report(finding.note(first.below("/id").at(), "the other one"));
             continue;
         }
@@ -206,27 +173,15 @@ fn read_trigger(node: &Node<'_>, catalog: &Catalog) -> Option<(Trigger, Arc<Mani
     if let (TriggerKind::Webhook, Some(path)) = (kind, &path) {
         check_path(with.as_ref().unwrap_or(node), path);
     }
-    let roles = literal("roles")
-        .and_then(|value| serde_json::from_value(value).ok())
-        .unwrap_or_default();
+    let roles = literal("roles").and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
     let when = object.get("when").and_then(|node| node.condition());
-    Some((
-        Trigger {
-            kind,
-            path,
-            roles,
-            when,
-        },
-        manifest,
-    ))
+    Some((Trigger { kind, path, roles, when }, manifest))
 }
 
 fn check_path(with: &Node<'_>, path: &str) {
     let is_path = !path.is_empty()
         && path.len() <= 64
-        && path
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
+        && path.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
     if !is_path {
         let at = with.below("/path").at();
         let message =
@@ -250,10 +205,7 @@ fn read_dedupe(node: &Node<'_>) -> Option<Dedupe> {
     let object = node.object(&["key", "window"])?;
     let key = object.require("key").and_then(|node| node.template());
     let window = object.require("window").and_then(|node| node.duration());
-    Some(Dedupe {
-        key: key?,
-        window: window?,
-    })
+    Some(Dedupe { key: key?, window: window? })
 }
 
 fn read_step(
@@ -269,10 +221,7 @@ fn read_step(
     let retry = object.get("retry").and_then(|node| read_retry(&node));
     let timeout = object.get("timeout").and_then(|node| node.duration());
     let choices = [("fail", OnError::Fail), ("continue", OnError::Continue)];
-    let on_error = object
-        .get("on_error")
-        .and_then(|node| node.one_of(&choices))
-        .unwrap_or(OnError::Fail);
+    let on_error = object.get("on_error").and_then(|node| node.one_of(&choices)).unwrap_or(OnError::Fail);
     let (uses, manifest) = read_uses(&object, catalog)?;
     if matches!(manifest.action, Action::Trigger(_)) {
         let message = format!("`{}` starts workflows and is no step", manifest.name);
@@ -288,12 +237,7 @@ fn read_step(
                 let message = "an approval needs no approval of its own";
                 gate.report(Diagnostic::error("wrong-key", gate.key_at(), message));
             }
-            (
-                with.as_ref()
-                    .or(Some(node))
-                    .and_then(|with| read_approval(with, false)),
-                BTreeMap::new(),
-            )
+            (with.as_ref().or(Some(node)).and_then(|with| read_approval(with, false)), BTreeMap::new())
         }
         (false, gate) => {
             let approval = gate.and_then(|gate| read_approval(&gate, true));
@@ -305,11 +249,7 @@ fn read_step(
         title: object.get("title").and_then(|node| node.template()),
         connection: text_of(&object, "connection").or_else(|| manifest.connection.clone()),
         effect,
-        on_doubt: if effect == Effect::Read {
-            OnDoubt::Retry
-        } else {
-            manifest.on_doubt
-        },
+        on_doubt: if effect == Effect::Read { OnDoubt::Retry } else { manifest.on_doubt },
         needs,
         condition,
         inputs,
@@ -352,14 +292,10 @@ fn read_effect(object: &Object<'_>, manifest: &Manifest) -> Effect {
         }
         (None, Some(node)) => node.one_of(&EFFECTS).unwrap_or(Effect::Disrupt),
         (None, None) => {
-            let message = format!(
-                "the key `effect` is missing: `{}` cannot know what the call does",
-                manifest.name
-            );
+            let message =
+                format!("the key `effect` is missing: `{}` cannot know what the call does", manifest.name);
             let help = "say `read` (it looks), `write` (it changes what disturbs nobody) or `disrupt`";
-            object
-                .node()
-                .report(Diagnostic::error("missing-key", object.node().at(), message).help(help));
+            object.node().report(Diagnostic::error("missing-key", object.node().at(), message).help(help));
             Effect::Disrupt
         }
     }
@@ -383,11 +319,7 @@ fn read_inputs(
         }
         let is_expression =
             takes_any || input.is_some_and(|input| input.kind == crate::manifest::InputKind::Expression);
-        let language = if is_expression {
-            Language::Expression
-        } else {
-            Language::Text
-        };
+        let language = if is_expression { Language::Expression } else { Language::Text };
         let Some(values) = node.values(language) else {
             continue;
         };
@@ -406,10 +338,8 @@ fn read_inputs(
                 inputs.insert(name.clone(), ValueTemplate::Literal(default.clone()));
             }
             None if input.is_required => {
-                let message = format!(
-                    "the node `{}` needs the input `{name}`: {}",
-                    manifest.name, input.summary
-                );
+                let message =
+                    format!("the node `{}` needs the input `{name}`: {}", manifest.name, input.summary);
                 let at = with.map_or_else(|| step.at(), Node::key_at);
                 step.report(Diagnostic::error("missing-input", at, message));
             }
@@ -432,22 +362,14 @@ fn wrong_input(node: &Node<'_>, name: &str, message: &str, value: &Value) -> Dia
 fn read_retry(node: &Node<'_>) -> Option<Retry> {
     let object = node.object(&["max", "wait", "backoff", "on"])?;
     let max = object.require("max").and_then(|node| node.integer(2..=20));
-    let backoff = object
-        .get("backoff")
-        .map_or(Some(2.0), |node| match node.value().as_f64() {
-            Some(factor) if (1.0..=10.0).contains(&factor) => Some(factor),
-            _ => node.expected("a number from 1 to 10"),
-        });
-    let on = object
-        .require("on")
-        .and_then(|node| node.list())
-        .unwrap_or_default();
+    let backoff = object.get("backoff").map_or(Some(2.0), |node| match node.value().as_f64() {
+        Some(factor) if (1.0..=10.0).contains(&factor) => Some(factor),
+        _ => node.expected("a number from 1 to 10"),
+    });
+    let on = object.require("on").and_then(|node| node.list()).unwrap_or_default();
     Some(Retry {
         max: u32::try_from(max?).unwrap_or(u32::MAX),
-        wait: object
-            .get("wait")
-            .and_then(|node| node.duration())
-            .unwrap_or(Duration::from_secs(1)),
+        wait: object.get("wait").and_then(|node| node.duration()).unwrap_or(Duration::from_secs(1)),
         backoff: backoff?,
         on: on.iter().filter_map(read_retry_on).collect(),
     })
@@ -455,9 +377,7 @@ fn read_retry(node: &Node<'_>) -> Option<Retry> {
 
 fn read_retry_on(node: &Node<'_>) -> Option<RetryOn> {
     let text = node.string()?;
-    let hundred = text
-        .strip_prefix("http_")
-        .and_then(|rest| rest.strip_suffix("xx"));
+    let hundred = text.strip_prefix("http_").and_then(|rest| rest.strip_suffix("xx"));
     match (hundred, text.parse()) {
         (Some("4"), _) => Some(RetryOn::Hundred(4)),
         (Some("5"), _) => Some(RetryOn::Hundred(5)),
@@ -467,11 +387,8 @@ fn read_retry_on(node: &Node<'_>) -> Option<RetryOn> {
                 "timeout", "connect", "dns", "tls", "reset", "auth", "rejected", "response", "http_429",
                 "http_5xx",
             ];
-            let finding = Diagnostic::error(
-                "wrong-value",
-                node.at(),
-                format!("`{text}` is not a class of failures"),
-            );
+            let finding =
+                Diagnostic::error("wrong-value", node.at(), format!("`{text}` is not a class of failures"));
             node.report(finding.help(suggest(text, known.into_iter())));
             None
         }
@@ -485,14 +402,9 @@ fn read_approval(node: &Node<'_>, is_gate: bool) -> Option<Approval> {
     }
     let object = node.object(&keys)?;
     let ask = object.require("ask").and_then(|node| node.template());
-    let show = object
-        .get("show")
-        .and_then(|node| node.strings())
-        .unwrap_or_default();
-    let from = object
-        .get("from")
-        .and_then(|node| read_asked(&node))
-        .unwrap_or(Asked { role: None, count: 1 });
+    let show = object.get("show").and_then(|node| node.strings()).unwrap_or_default();
+    let from =
+        object.get("from").and_then(|node| read_asked(&node)).unwrap_or(Asked { role: None, count: 1 });
     let reasons = [("required", true), ("optional", false)];
     let expires = object.get("expires").and_then(|node| node.duration());
     if object.get("expires").is_none() {
@@ -502,15 +414,9 @@ fn read_approval(node: &Node<'_>, is_gate: bool) -> Option<Approval> {
     Some(Approval {
         skip_if: object.get("skip_if").and_then(|node| node.condition()),
         ask: ask?,
-        show: show
-            .iter()
-            .map(|path| path.split('.').map(str::to_owned).collect())
-            .collect(),
+        show: show.iter().map(|path| path.split('.').map(str::to_owned).collect()).collect(),
         from,
-        reason_required: object
-            .get("reason")
-            .and_then(|node| node.one_of(&reasons))
-            .unwrap_or(false),
+        reason_required: object.get("reason").and_then(|node| node.one_of(&reasons)).unwrap_or(false),
         expires,
     })
 }
@@ -518,19 +424,13 @@ fn read_approval(node: &Node<'_>, is_gate: bool) -> Option<Approval> {
 fn read_asked(node: &Node<'_>) -> Option<Asked> {
     let object = node.object(&["role", "count"])?;
     let count = object.get("count").map_or(Some(1), |node| node.integer(1..=10));
-    Some(Asked {
-        role: text_of(&object, "role"),
-        count: u32::try_from(count?).unwrap_or(1),
-    })
+    Some(Asked { role: text_of(&object, "role"), count: u32::try_from(count?).unwrap_or(1) })
 }
 
 fn report_cycles(nodes: &[Node<'_>], steps: &[Step], cycles: &[Vec<usize>]) {
     for cycle in cycles {
-        let names: Vec<&str> = cycle
-            .iter()
-            .filter_map(|step| steps.get(*step))
-            .map(|step| step.id.as_str())
-            .collect();
+        let names: Vec<&str> =
+            cycle.iter().filter_map(|step| steps.get(*step)).map(|step| step.id.as_str()).collect();
         let Some(node) = cycle.first().and_then(|step| nodes.get(*step)) else {
             continue;
         };

@@ -148,6 +148,8 @@ pub struct Request {
     pub headers: Option<ValueTemplate>,
     /// The body, as JSON.
     pub json: Option<ValueTemplate>,
+    /// The longest body that the other side takes whole.
+    pub max_bytes: Option<u64>,
     /// Statuses that count as an answer besides 2xx.
     pub accepts: Vec<u16>,
     /// What has to hold for the answer to mean that it was done.
@@ -171,6 +173,8 @@ pub struct FailureRule {
     pub help: Option<Template>,
     /// Whether the answer proves that nothing was done, where its status alone does not.
     pub is_proof: bool,
+    /// How long to stay away, where the answer has no `Retry-After`.
+    pub retry_after: Option<Duration>,
 }
 
 const KEYS: [&str; 17] = [
@@ -233,9 +237,7 @@ fn read(document: &Document, text: &str) -> Option<Manifest> {
     let summary = object.require("summary").and_then(|node| node.string());
     let action = read_action(&object);
     let is_trigger = matches!(action, Some(Action::Trigger(_)));
-    let effect = object
-        .get("effect")
-        .and_then(|node| node.one_of(&MANIFEST_EFFECTS));
+    let effect = object.get("effect").and_then(|node| node.one_of(&MANIFEST_EFFECTS));
     let on_doubt = object.get("on_doubt").and_then(|node| node.one_of(&ON_DOUBT));
     if !is_trigger {
         object.require("effect");
@@ -246,31 +248,17 @@ fn read(document: &Document, text: &str) -> Option<Manifest> {
         let message = "a node that disrupts says what it acts on: the key `target` is missing";
         document.report(Diagnostic::error("missing-key", object.node().at(), message));
     }
-    let inputs = object
-        .get("inputs")
-        .map_or_else(BTreeMap::new, |node| read_inputs(&node));
-    let tests = object
-        .get("tests")
-        .and_then(|node| node.list())
-        .unwrap_or_default();
+    let inputs = object.get("inputs").map_or_else(BTreeMap::new, |node| read_inputs(&node));
+    let tests = object.get("tests").and_then(|node| node.list()).unwrap_or_default();
     Some(Manifest {
         name: name?,
         summary: summary?.to_owned(),
-        docs: object
-            .get("docs")
-            .and_then(|node| node.string())
-            .map(str::to_owned),
-        connection: object
-            .get("connection")
-            .and_then(|node| node.string())
-            .map(str::to_owned),
+        docs: object.get("docs").and_then(|node| node.string()).map(str::to_owned),
+        connection: object.get("connection").and_then(|node| node.string()).map(str::to_owned),
         effect: effect.unwrap_or(Some(Effect::Read)),
         on_doubt: on_doubt.unwrap_or(OnDoubt::Ask),
         target,
-        timeout: object
-            .get("timeout")
-            .and_then(|node| node.duration())
-            .unwrap_or(Duration::from_secs(30)),
+        timeout: object.get("timeout").and_then(|node| node.duration()).unwrap_or(Duration::from_secs(30)),
         inputs,
         action: action?,
         tests: tests.into_iter().map(|test| test.value().clone()).collect(),
@@ -280,11 +268,8 @@ fn read(document: &Document, text: &str) -> Option<Manifest> {
 }
 
 /// What a step may say of a node that leaves it to the step.
-pub(crate) const EFFECTS: [(&str, Effect); 3] = [
-    ("read", Effect::Read),
-    ("write", Effect::Write),
-    ("disrupt", Effect::Disrupt),
-];
+pub(crate) const EFFECTS: [(&str, Effect); 3] =
+    [("read", Effect::Read), ("write", Effect::Write), ("disrupt", Effect::Disrupt)];
 const MANIFEST_EFFECTS: [(&str, Option<Effect>); 4] = [
     ("read", Some(Effect::Read)),
     ("write", Some(Effect::Write)),
@@ -297,9 +282,7 @@ fn read_name(node: &Node<'_>) -> Option<String> {
     let name = node.string()?;
     let is_word = |word: &str| {
         word.starts_with(|c: char| c.is_ascii_lowercase())
-            && word
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+            && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
     };
     if !name.split('.').all(is_word) || name.split('.').count() > 2 {
         let message = format!("`{name}` is not a node's name: write `product.verb_noun`");
@@ -311,9 +294,7 @@ fn read_name(node: &Node<'_>) -> Option<String> {
 
 fn read_inputs(node: &Node<'_>) -> BTreeMap<String, Input> {
     let inputs = node.entries().into_iter();
-    inputs
-        .filter_map(|(name, node)| Some((name.to_owned(), read_input(&node)?)))
-        .collect()
+    inputs.filter_map(|(name, node)| Some((name.to_owned(), read_input(&node)?))).collect()
 }
 
 fn read_input(node: &Node<'_>) -> Option<Input> {
@@ -322,15 +303,9 @@ fn read_input(node: &Node<'_>) -> Option<Input> {
     let summary = object.require("summary")?.string()?;
     Some(Input {
         kind,
-        is_required: object
-            .get("required")
-            .and_then(|node| node.bool())
-            .unwrap_or(false),
+        is_required: object.get("required").and_then(|node| node.bool()).unwrap_or(false),
         default: object.get("default").map(|node| node.value().clone()),
-        choices: object
-            .get("one_of")
-            .and_then(|node| node.strings())
-            .unwrap_or_default(),
+        choices: object.get("one_of").and_then(|node| node.strings()).unwrap_or_default(),
         summary: summary.to_owned(),
     })
 }
@@ -340,9 +315,7 @@ fn read_action(object: &Object<'_>) -> Option<Action> {
     let given: Vec<Node<'_>> = ACTIONS.iter().filter_map(|key| object.get(key)).collect();
     let [node] = given.as_slice() else {
         let message = "a node has exactly one of `request`, `native`, `engine` and `trigger`";
-        object
-            .node()
-            .report(Diagnostic::error("missing-key", object.node().at(), message));
+        object.node().report(Diagnostic::error("missing-key", object.node().at(), message));
         return None;
     };
     if object.get("request").is_some() {
@@ -352,11 +325,8 @@ fn read_action(object: &Object<'_>) -> Option<Action> {
         return node.string().map(str::to_owned).map(Action::Native);
     }
     if object.get("engine").is_some() {
-        let nodes = [
-            ("set", EngineNode::Set),
-            ("approval", EngineNode::Approval),
-            ("delay", EngineNode::Delay),
-        ];
+        let nodes =
+            [("set", EngineNode::Set), ("approval", EngineNode::Approval), ("delay", EngineNode::Delay)];
         return node.one_of(&nodes).map(Action::Engine);
     }
     let triggers = [
@@ -368,22 +338,17 @@ fn read_action(object: &Object<'_>) -> Option<Action> {
 }
 
 fn read_request(node: &Node<'_>, manifest: &Object<'_>) -> Option<Request> {
-    let object = node.object(&["method", "path", "query", "headers", "json", "accepts"])?;
+    let object = node.object(&["method", "path", "query", "headers", "json", "max_bytes", "accepts"])?;
     let values = |key: &str| object.get(key).and_then(|node| node.values(Language::Text));
-    let accepts = object
-        .get("accepts")
-        .and_then(|node| node.list())
-        .unwrap_or_default();
-    let failures = manifest
-        .get("failures")
-        .and_then(|node| node.list())
-        .unwrap_or_default();
+    let accepts = object.get("accepts").and_then(|node| node.list()).unwrap_or_default();
+    let failures = manifest.get("failures").and_then(|node| node.list()).unwrap_or_default();
     Some(Request {
         method: object.require("method").and_then(|node| node.template())?,
         path: object.require("path").and_then(|node| node.template())?,
         query: values("query"),
         headers: values("headers"),
         json: values("json"),
+        max_bytes: object.get("max_bytes").and_then(|node| node.integer(1..=16_777_216)),
         accepts: accepts
             .iter()
             .filter_map(|node| node.integer(100..=599))
@@ -391,16 +356,14 @@ fn read_request(node: &Node<'_>, manifest: &Object<'_>) -> Option<Request> {
             .collect(),
         succeeds_when: manifest.get("succeeds_when").and_then(|node| node.condition()),
         failures: failures.iter().filter_map(FailureRule::read).collect(),
-        output: manifest
-            .get("output")
-            .and_then(|node| node.values(Language::Text)),
+        output: manifest.get("output").and_then(|node| node.values(Language::Text)),
     })
 }
 
 impl FailureRule {
     /// Reads one entry of `failures:`.
     pub fn read(node: &Node<'_>) -> Option<FailureRule> {
-        let object = node.object(&["when", "class", "message", "help", "proof"])?;
+        let object = node.object(&["when", "class", "message", "help", "proof", "retry_after"])?;
         let class = object.get("class").and_then(|node| {
             let parsed = node.string()?.parse();
             parsed
@@ -415,6 +378,7 @@ impl FailureRule {
             message: object.require("message")?.template()?,
             help: object.get("help").and_then(|node| node.template()),
             is_proof: object.get("proof").and_then(|node| node.bool()).unwrap_or(false),
+            retry_after: object.get("retry_after").and_then(|node| node.duration()),
         })
     }
 }
@@ -436,10 +400,7 @@ const KINDS: [(&str, InputKind); 11] = [
 impl InputKind {
     /// The kind as descriptions write it.
     pub fn as_str(self) -> &'static str {
-        KINDS
-            .iter()
-            .find(|(_, kind)| *kind == self)
-            .map_or("any", |(name, _)| name)
+        KINDS.iter().find(|(_, kind)| *kind == self).map_or("any", |(name, _)| name)
     }
 }
 
@@ -456,24 +417,14 @@ impl Input {
             InputKind::Any | InputKind::Expression => true,
             InputKind::AgentId => value.as_str().is_some_and(is_agent_id),
             InputKind::Ip => value.as_str().is_some_and(|text| text.parse::<IpAddr>().is_ok()),
-            InputKind::Duration => value
-                .as_str()
-                .is_some_and(|text| expr::duration::parse(text).is_ok()),
+            InputKind::Duration => value.as_str().is_some_and(|text| expr::duration::parse(text).is_ok()),
         };
         if !is_right {
-            return Err(format!(
-                "has to be {}, not {}",
-                self.kind.describe(),
-                shown(value)
-            ));
+            return Err(format!("has to be {}, not {}", self.kind.describe(), shown(value)));
         }
         match value.as_str() {
             Some(text) if !self.choices.is_empty() && !self.choices.iter().any(|choice| choice == text) => {
-                Err(format!(
-                    "has to be one of {}, not {}",
-                    self.choices.join(", "),
-                    shown(value)
-                ))
+                Err(format!("has to be one of {}, not {}", self.choices.join(", "), shown(value)))
             }
             _ => Ok(()),
         }
@@ -504,9 +455,5 @@ fn is_agent_id(text: &str) -> bool {
 fn shown(value: &Value) -> String {
     let text = value.to_string();
     let cut: String = text.chars().take(60).collect();
-    if cut.len() < text.len() {
-        format!("`{cut}...`")
-    } else {
-        format!("`{cut}`")
-    }
+    if cut.len() < text.len() { format!("`{cut}...`") } else { format!("`{cut}`") }
 }

@@ -166,9 +166,7 @@ impl Step {
             let path: Vec<&str> = reference.path.iter().map(String::as_str).collect();
             path == ["status", id.as_str()]
         };
-        self.condition
-            .as_ref()
-            .is_some_and(|condition| condition.references().iter().any(reads))
+        self.condition.as_ref().is_some_and(|condition| condition.references().iter().any(reads))
     }
 }
 

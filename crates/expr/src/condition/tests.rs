@@ -24,29 +24,19 @@ fn check(source: &str) -> String {
 
 #[test]
 fn decisions_read_the_alert_and_the_steps() {
-    assert_eq!(
-        check(r#"alert.rule.level >= 10 && "attack" in alert.rule.groups"#),
-        "true"
-    );
+    assert_eq!(check(r#"alert.rule.level >= 10 && "attack" in alert.rule.groups"#), "true");
     assert_eq!(check("'domain-controllers' in steps.host.groups"), "false");
-    assert_eq!(
-        check("has(steps.reputation.malicious) ? steps.reputation.malicious : 0"),
-        "12"
-    );
-    assert_eq!(
-        check("has(steps.reputation.harmless) ? steps.reputation.harmless : 0"),
-        "0"
-    );
+    assert_eq!(check("has(steps.reputation.malicious) ? steps.reputation.malicious : 0"), "12");
+    assert_eq!(check("has(steps.reputation.harmless) ? steps.reputation.harmless : 0"), "0");
     assert_eq!(check("alert.rule.groups.exists(g, g.startsWith('ss'))"), "true");
     assert_eq!(check("status.block == 'ok'"), "true");
 }
 
 #[test]
 fn results_are_json() {
-    assert_eq!(
-        check("{'ip': alert.data.srcip, 'levels': [alert.rule.level, 1.5]}"),
-        { r#"{"ip":"203.0.113.9","levels":[10,1.5]}"# }
-    );
+    assert_eq!(check("{'ip': alert.data.srcip, 'levels': [alert.rule.level, 1.5]}"), {
+        r#"{"ip":"203.0.113.9","levels":[10,1.5]}"#
+    });
 }
 
 #[test]
@@ -63,10 +53,7 @@ fn what_is_not_cel_is_refused_with_its_place() {
 
 #[test]
 fn a_condition_that_is_no_boolean_is_an_error() {
-    let error = Condition::compile("alert.rule.level")
-        .unwrap()
-        .holds(&scope())
-        .unwrap_err();
+    let error = Condition::compile("alert.rule.level").unwrap().holds(&scope()).unwrap_err();
     assert_snapshot!(error, @"`alert.rule.level` has to be true or false, not int");
 }
 

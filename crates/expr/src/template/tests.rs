@@ -14,11 +14,7 @@ fn check(source: &str) -> String {
     let compiled = match Template::compile(source) {
         Ok(compiled) => compiled,
         Err(error) => {
-            let place = error
-                .at
-                .as_ref()
-                .and_then(|at| source.get(at.clone()))
-                .unwrap_or("?");
+            let place = error.at.as_ref().and_then(|at| source.get(at.clone())).unwrap_or("?");
             return format!("{error} [{place}]");
         }
     };
@@ -46,10 +42,7 @@ fn in_text_it_becomes_text_without_escaping() {
         r#""brute <force> on web-01""#
     );
     assert_eq!(check("level {{ alert.rule.level }}"), r#""level 10""#);
-    assert_eq!(
-        check("q={{ urlencode alert.data.url }}"),
-        r#""q=%2F%3Fq%3Da%20b%26c""#
-    );
+    assert_eq!(check("q={{ urlencode alert.data.url }}"), r#""q=%2F%3Fq%3Da%20b%26c""#);
     assert_eq!(check("{{ upper (lower steps.host.name) }}!"), r#""WEB-01!""#);
     assert_eq!(check(r"a \{{b}}"), r#""a {{b}}""#);
 }
@@ -70,14 +63,8 @@ fn a_path_that_leads_nowhere_is_an_error_also_inside_an_argument() {
 
 #[test]
 fn blocks_choose_and_repeat() {
-    assert_eq!(
-        check("{{#if (gt alert.rule.level 5)}}high{{else}}low{{/if}}"),
-        "\"high\""
-    );
-    assert_eq!(
-        check("{{#each steps.host.groups}}[{{this}}]{{/each}}"),
-        "\"[default][web]\""
-    );
+    assert_eq!(check("{{#if (gt alert.rule.level 5)}}high{{else}}low{{/if}}"), "\"high\"");
+    assert_eq!(check("{{#each steps.host.groups}}[{{this}}]{{/each}}"), "\"[default][web]\"");
 }
 
 #[test]
@@ -97,12 +84,7 @@ fn size_and_nesting_are_bounded() {
     assert!(Template::compile(&"{{a}} ".repeat(2000)).is_err());
     assert!(Template::compile(&"{{#if a}}".repeat(5000)).is_err());
     assert!(
-        Template::compile(&format!(
-            "{{{{upper {}a{}}}}}",
-            "(lower ".repeat(40),
-            ")".repeat(40)
-        ))
-        .is_err()
+        Template::compile(&format!("{{{{upper {}a{}}}}}", "(lower ".repeat(40), ")".repeat(40))).is_err()
     );
 }
 
@@ -110,18 +92,7 @@ fn size_and_nesting_are_bounded() {
 fn references_name_what_is_read() {
     let compiled =
         Template::compile("{{ alert.data.srcip }} {{ default steps.host.x steps.host.name }}").unwrap();
-    let read: Vec<(String, bool)> = compiled
-        .references()
-        .iter()
-        .map(|r| (r.text(), r.is_optional))
-        .collect();
-    let expected = [
-        ("alert.data.srcip", false),
-        ("steps.host.x", true),
-        ("steps.host.name", false),
-    ];
-    assert_eq!(
-        read,
-        expected.map(|(path, is_optional)| (path.to_owned(), is_optional))
-    );
+    let read: Vec<(String, bool)> = compiled.references().iter().map(|r| (r.text(), r.is_optional)).collect();
+    let expected = [("alert.data.srcip", false), ("steps.host.x", true), ("steps.host.name", false)];
+    assert_eq!(read, expected.map(|(path, is_optional)| (path.to_owned(), is_optional)));
 }

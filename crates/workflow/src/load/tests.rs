@@ -7,14 +7,8 @@ const NODES: [(&str, &str); 5] = [
         "webhook",
         "node: webhook\nsummary: x\ntrigger: webhook\ninputs:\n  path: { type: string, required: true, summary: x }\n",
     ),
-    (
-        "set",
-        "node: set\nsummary: x\neffect: read\non_doubt: retry\nengine: set\n",
-    ),
-    (
-        "approval",
-        "node: approval\nsummary: x\neffect: read\non_doubt: retry\nengine: approval\n",
-    ),
+    ("set", "node: set\nsummary: x\neffect: read\non_doubt: retry\nengine: set\n"),
+    ("approval", "node: approval\nsummary: x\neffect: read\non_doubt: retry\nengine: approval\n"),
     (
         "get",
         "node: wazuh.get_agent\nsummary: x\nconnection: wazuh\neffect: read\non_doubt: retry\ninputs:\n  agent: { type: agent_id, required: true, summary: the agent }\nrequest: { method: GET, path: /agents }\noutput: { name: \"{{ response.json.name }}\", groups: [] }\n",
@@ -37,11 +31,7 @@ fn catalog() -> Catalog {
 fn check(text: &str) -> String {
     let (workflow, findings) = load("playbook.yaml", text, &catalog());
     assert_eq!(workflow.is_none(), findings.has_errors());
-    if findings.is_empty() {
-        "no finding".to_owned()
-    } else {
-        findings.render(false)
-    }
+    if findings.is_empty() { "no finding".to_owned() } else { findings.render(false) }
 }
 
 const GOOD: &str = r#"
@@ -77,12 +67,7 @@ outputs:
 fn a_good_playbook_has_no_finding() {
     assert_eq!(check(GOOD), "no finding");
     let (workflow, _) = load("playbook.yaml", GOOD, &catalog());
-    let needs: Vec<Needs> = workflow
-        .unwrap()
-        .steps
-        .iter()
-        .map(|step| step.needs.clone())
-        .collect();
+    let needs: Vec<Needs> = workflow.unwrap().steps.iter().map(|step| step.needs.clone()).collect();
     assert_eq!(needs, [vec![], vec![0], vec![1]]);
 }
 

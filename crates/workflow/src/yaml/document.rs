@@ -59,10 +59,7 @@ impl Document {
                 findings: RefCell::new(findings),
             }),
             Err(error) => {
-                let at = error
-                    .location()
-                    .map_or(0, |location| location.index())
-                    .min(source.len());
+                let at = error.location().map_or(0, |location| location.index()).min(source.len());
                 findings.push(Diagnostic::error("yaml-syntax", at..at + 1, error.to_string()));
                 Err(findings)
             }
@@ -122,20 +119,9 @@ enum Position {
 
 impl<'a> Indexer<'a> {
     fn new(source: &'a str) -> Indexer<'a> {
-        let offsets = (!source.is_ascii()).then(|| {
-            source
-                .char_indices()
-                .map(|(offset, _)| offset)
-                .chain([source.len()])
-                .collect()
-        });
-        Indexer {
-            source,
-            offsets,
-            places: BTreeMap::new(),
-            findings: Vec::new(),
-            frames: Vec::new(),
-        }
+        let offsets = (!source.is_ascii())
+            .then(|| source.char_indices().map(|(offset, _)| offset).chain([source.len()]).collect());
+        Indexer { source, offsets, places: BTreeMap::new(), findings: Vec::new(), frames: Vec::new() }
     }
 
     fn run(&mut self) {
@@ -167,11 +153,8 @@ impl<'a> Indexer<'a> {
 
     fn syntax_error(&mut self, index: usize, info: &str) {
         let at = self.offset(index);
-        let line_end = self
-            .source
-            .get(at..)
-            .and_then(|rest| rest.find('\n'))
-            .map_or(self.source.len(), |n| at + n);
+        let line_end =
+            self.source.get(at..).and_then(|rest| rest.find('\n')).map_or(self.source.len(), |n| at + n);
         let mut finding = Diagnostic::error("yaml-syntax", at..line_end.max(at), info.to_owned());
         if let Some(brace) = self.unquoted_template(at) {
             finding = unquoted_template(brace);
@@ -181,16 +164,10 @@ impl<'a> Indexer<'a> {
 
     /// A `{{` that opens a value on the line of `at`: YAML reads it as two maps.
     fn unquoted_template(&self, at: usize) -> Option<Range<usize>> {
-        let start = self
-            .source
-            .get(..at)?
-            .rfind('\n')
-            .map_or(0, |newline| newline + 1);
+        let start = self.source.get(..at)?.rfind('\n').map_or(0, |newline| newline + 1);
         let line = self.source.get(start..)?.lines().next()?;
-        let brace = line
-            .find(": {{")
-            .map(|colon| colon + 2)
-            .or_else(|| line.find("- {{").map(|dash| dash + 2))?;
+        let brace =
+            line.find(": {{").map(|colon| colon + 2).or_else(|| line.find("- {{").map(|dash| dash + 2))?;
         Some(start + brace..start + line.len())
     }
 
@@ -198,11 +175,7 @@ impl<'a> Indexer<'a> {
         match event {
             Event::Scalar(text, style, _, _) => self.scalar(&text, style, at),
             Event::MappingStart(..) => {
-                if self
-                    .source
-                    .get(at.start..)
-                    .is_some_and(|rest| rest.starts_with("{{"))
-                {
+                if self.source.get(at.start..).is_some_and(|rest| rest.starts_with("{{")) {
                     self.findings.push(unquoted_template(at.clone()));
                 }
                 self.open(at.start, Position::Key(BTreeMap::new()));
@@ -219,12 +192,7 @@ impl<'a> Indexer<'a> {
     }
 
     fn scalar(&mut self, text: &str, style: ScalarStyle, at: Range<usize>) {
-        if let Some(Frame {
-            path,
-            position: Position::Key(keys),
-            ..
-        }) = self.frames.last_mut()
-        {
+        if let Some(Frame { path, position: Position::Key(keys), .. }) = self.frames.last_mut() {
             if let Some(first) = keys.get(text) {
                 let finding = Diagnostic::error(
                     "duplicate-key",
@@ -237,8 +205,7 @@ impl<'a> Indexer<'a> {
             }
             if text == "<<" {
                 let message = "merge keys are not part of the language: write the values out";
-                self.findings
-                    .push(Diagnostic::error("yaml-form", at.clone(), message));
+                self.findings.push(Diagnostic::error("yaml-form", at.clone(), message));
             }
             let mut keys = std::mem::take(keys);
             keys.insert(text.to_owned(), at.clone());
@@ -251,31 +218,14 @@ impl<'a> Indexer<'a> {
         let at = self.trim(at);
         let (path, key) = self.next_place();
         let is_plain = style == ScalarStyle::Plain;
-        self.places.insert(
-            path,
-            Place {
-                key,
-                value: at,
-                is_scalar: true,
-                is_plain,
-            },
-        );
+        self.places.insert(path, Place { key, value: at, is_scalar: true, is_plain });
     }
 
     fn open(&mut self, start: usize, position: Position) {
         let (path, key) = self.next_place();
-        let place = Place {
-            key,
-            value: start..start,
-            is_scalar: false,
-            is_plain: false,
-        };
+        let place = Place { key, value: start..start, is_scalar: false, is_plain: false };
         self.places.insert(path.clone(), place);
-        self.frames.push(Frame {
-            path,
-            start,
-            position,
-        });
+        self.frames.push(Frame { path, start, position });
     }
 
     fn close(&mut self, end: usize) {

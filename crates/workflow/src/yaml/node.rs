@@ -26,11 +26,7 @@ pub struct Object<'a> {
 
 impl<'a> Node<'a> {
     pub(crate) fn new(document: &'a Document, value: &'a Value, path: String) -> Node<'a> {
-        Node {
-            document,
-            value,
-            path,
-        }
+        Node { document, value, path }
     }
 
     /// The value as JSON.
@@ -45,11 +41,7 @@ impl<'a> Node<'a> {
             Some(place) if place.is_scalar => place.value.clone(),
             Some(Place { key: Some(key), .. }) => key.clone(),
             Some(place) => {
-                let text = self
-                    .document
-                    .source()
-                    .get(place.value.clone())
-                    .unwrap_or_default();
+                let text = self.document.source().get(place.value.clone()).unwrap_or_default();
                 place.value.start..place.value.start + text.find('\n').unwrap_or(text.len())
             }
         }
@@ -57,18 +49,14 @@ impl<'a> Node<'a> {
 
     /// Where the key of this value stands; the value itself in a list.
     pub fn key_at(&self) -> Range<usize> {
-        self.place()
-            .and_then(|place| place.key.clone())
-            .unwrap_or_else(|| self.at())
+        self.place().and_then(|place| place.key.clone()).unwrap_or_else(|| self.at())
     }
 
     /// Where a word of this value stands: the text of an expression inside a longer text.
     pub fn word_at(&self, word: &str) -> Range<usize> {
         let at = self.at();
         let text = self.document.source().get(at.clone()).unwrap_or_default();
-        text.find(word).map_or(at.clone(), |start| {
-            at.start + start..at.start + start + word.len()
-        })
+        text.find(word).map_or(at.clone(), |start| at.start + start..at.start + start + word.len())
     }
 
     /// Whether the value was written without quotes.
@@ -103,10 +91,7 @@ impl<'a> Node<'a> {
     /// A map with any keys.
     pub fn any_object(&self) -> Option<Object<'a>> {
         match self.value {
-            Value::Object(entries) => Some(Object {
-                node: self.clone(),
-                entries,
-            }),
+            Value::Object(entries) => Some(Object { node: self.clone(), entries }),
             _ => self.expected("a map"),
         }
     }
@@ -115,11 +100,7 @@ impl<'a> Node<'a> {
     pub fn entries(&self) -> Vec<(&'a str, Node<'a>)> {
         let object = self.any_object();
         object.map_or_else(Vec::new, |object| {
-            object
-                .entries
-                .keys()
-                .filter_map(|key| Some((key.as_str(), object.get(key)?)))
-                .collect()
+            object.entries.keys().filter_map(|key| Some((key.as_str(), object.get(key)?))).collect()
         })
     }
 
@@ -129,11 +110,7 @@ impl<'a> Node<'a> {
             return self.expected("a list");
         };
         let nodes = items.iter().enumerate();
-        Some(
-            nodes
-                .map(|(i, item)| Node::new(self.document, item, format!("{}/{i}", self.path)))
-                .collect(),
-        )
+        Some(nodes.map(|(i, item)| Node::new(self.document, item, format!("{}/{i}", self.path))).collect())
     }
 
     /// Text.
@@ -141,10 +118,7 @@ impl<'a> Node<'a> {
         match self.value {
             Value::String(text) => Some(text),
             Value::Number(_) | Value::Bool(_) if self.is_plain() => {
-                let message = format!(
-                    "this has to be text, and YAML reads it as {}",
-                    describe(self.value)
-                );
+                let message = format!("this has to be text, and YAML reads it as {}", describe(self.value));
                 let text = self.document.source().get(self.at()).unwrap_or_default();
                 self.report(
                     Diagnostic::error("wrong-type", self.at(), message).help(format!("write \"{text}\"")),
@@ -157,13 +131,7 @@ impl<'a> Node<'a> {
 
     /// A list of texts.
     pub fn strings(&self) -> Option<Vec<String>> {
-        Some(
-            self.list()?
-                .iter()
-                .filter_map(Node::string)
-                .map(str::to_owned)
-                .collect(),
-        )
+        Some(self.list()?.iter().filter_map(Node::string).map(str::to_owned).collect())
     }
 
     /// True or false.
@@ -178,11 +146,7 @@ impl<'a> Node<'a> {
     pub fn integer(&self, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
         match self.value.as_u64() {
             Some(number) if range.contains(&number) => Some(number),
-            _ => self.expected(&format!(
-                "a whole number from {} to {}",
-                range.start(),
-                range.end()
-            )),
+            _ => self.expected(&format!("a whole number from {} to {}", range.start(), range.end())),
         }
     }
 
@@ -204,10 +168,7 @@ impl<'a> Node<'a> {
     /// One of these words.
     pub fn one_of<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
         let text = self.string()?;
-        let chosen = choices
-            .iter()
-            .find(|(word, _)| *word == text)
-            .map(|(_, value)| *value);
+        let chosen = choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if chosen.is_none() {
             let message = format!("`{text}` is not one of the values that stand here");
             let help = suggest(text, choices.iter().map(|(word, _)| *word));
@@ -222,17 +183,13 @@ impl<'a> Node<'a> {
             Value::Bool(value) => value.to_string(),
             _ => self.string()?.to_owned(),
         };
-        Condition::compile(&text)
-            .map_err(|error| self.expression_error(&error, &text))
-            .ok()
+        Condition::compile(&text).map_err(|error| self.expression_error(&error, &text)).ok()
     }
 
     /// Text in Handlebars.
     pub fn template(&self) -> Option<Template> {
         let text = self.string()?;
-        Template::compile(text)
-            .map_err(|error| self.expression_error(&error, text))
-            .ok()
+        Template::compile(text).map_err(|error| self.expression_error(&error, text)).ok()
     }
 
     /// Any value, with expressions at its leaves.
@@ -275,22 +232,15 @@ impl<'a> Object<'a> {
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<Node<'a>> {
         let value = self.entries.get(key)?;
-        Some(Node::new(
-            self.node.document,
-            value,
-            format!("{}/{key}", self.node.path),
-        ))
+        Some(Node::new(self.node.document, value, format!("{}/{key}", self.node.path)))
     }
 
     /// The value of a key that has to be there.
     pub fn require(&self, key: &str) -> Option<Node<'a>> {
         let value = self.get(key);
         if value.is_none() {
-            let finding = Diagnostic::error(
-                "missing-key",
-                self.node.at(),
-                format!("the key `{key}` is missing here"),
-            );
+            let finding =
+                Diagnostic::error("missing-key", self.node.at(), format!("the key `{key}` is missing here"));
             self.node.report(finding);
         }
         value
@@ -304,10 +254,7 @@ impl<'a> Object<'a> {
     fn key_at(&self, key: &str) -> Range<usize> {
         let path = format!("{}/{key}", self.node.path);
         let place = self.node.document.place(&path);
-        place.map_or_else(
-            || self.node.at(),
-            |place| place.key.clone().unwrap_or_else(|| place.value.clone()),
-        )
+        place.map_or_else(|| self.node.at(), |place| place.key.clone().unwrap_or_else(|| place.value.clone()))
     }
 }
 

@@ -1,0 +1,27 @@
+//! What the world owes a run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::StepKey;
+use serde_json::Value;
+use workflow::Manifest;
+
+/// A call to be made. It is derived from the run's state and never stored.
+#[derive(Debug, Clone)]
+pub struct Command {
+    /// Which step.
+    pub step: StepKey,
+    /// Which attempt.
+    pub attempt: u32,
+    /// The node to perform.
+    pub node: Arc<Manifest>,
+    /// The name of the connection.
+    pub connection: Option<String>,
+    /// The rendered inputs.
+    pub inputs: Arc<Value>,
+    /// How long the call may take.
+    pub timeout: Duration,
+    /// Whether the intent has to be on disk before anything is sent, because the call may not be made twice.
+    pub needs_durable_intent: bool,
+}

@@ -1,0 +1,112 @@
+//! What a run is told, and why it may refuse.
+
+use std::sync::Arc;
+
+use model::{Decision, Digest, Outcome, Person, Resolution, StepKey, StepStatus, Trigger};
+use serde_json::Value;
+
+/// What starts a run.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// What started it.
+    pub trigger: Trigger,
+    /// The alert, as the sender wrote it.
+    pub alert: Arc<Value>,
+}
+
+/// What a run is told.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// An attempt that [`crate::Command`] asked for has ended.
+    Finished {
+        /// Which step.
+        step: StepKey,
+        /// Which attempt.
+        attempt: u32,
+        /// What became of it.
+        outcome: Outcome,
+    },
+    /// A person answered an approval.
+    Decided {
+        /// Which step.
+        step: StepKey,
+        /// What was said.
+        decision: Decision,
+        /// Who said it.
+        by: Person,
+        /// Why.
+        reason: Option<String>,
+        /// The digest of the request that was seen; none: whatever stands there now.
+        digest: Option<Digest>,
+    },
+    /// A person says what became of a step that is in doubt.
+    Resolved {
+        /// Which step.
+        step: StepKey,
+        /// What became of it.
+        resolution: Resolution,
+        /// Who says it.
+        by: Person,
+        /// How they know.
+        reason: String,
+    },
+    /// A person stops the run.
+    Cancelled {
+        /// Who.
+        by: Person,
+        /// Why.
+        reason: String,
+    },
+    /// Time has passed.
+    Tick,
+    /// The process that performed the run's commands is gone, and with it what it knew about attempts that were under
+    /// way.
+    Recovered,
+}
+
+/// The run refuses an input, and nothing changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rejected {
+    /// The workflow has no such step.
+    #[error("there is no step `{0}`")]
+    NoSuchStep(StepKey),
+    /// The step does not wait for what was said.
+    #[error("the step `{step}` does not wait for this: it is {}", status.as_str())]
+    NotWaiting {
+        /// Which step.
+        step: StepKey,
+        /// Where it stands.
+        status: StepStatus,
+    },
+    /// The person lacks the role that was asked for.
+    #[error("`{person}` may not answer this: it takes the role `{role}`")]
+    NotAllowed {
+        /// Who tried.
+        person: String,
+        /// The role that it takes.
+        role: String,
+    },
+    /// The person has answered already, and it takes another one.
+    #[error("`{0}` has approved this already: it takes another person")]
+    AlreadyDecided(String),
+    /// The answer lacks a reason.
+    #[error("a reason is needed here: say why")]
+    ReasonRequired,
+    /// What the person saw is not what would be sent.
+    #[error("the request has changed since it was shown: look again")]
+    WrongDigest,
+    /// The run was cancelled, and nothing may be sent again.
+    #[error("the run was cancelled: nothing is sent any more")]
+    Cancelled,
+    /// The run has finished.
+    #[error("the run has finished")]
+    Finished,
+    /// The attempt is not the one that is under way.
+    #[error("attempt {attempt} of the step `{step}` is not under way")]
+    Stale {
+        /// Which step.
+        step: StepKey,
+        /// Which attempt.
+        attempt: u32,
+    },
+}

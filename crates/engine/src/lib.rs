@@ -1,0 +1,26 @@
+//! The run state machine: an input and the time go in, facts come out.
+//!
+//! A [`Run`] is a fold over its journal. It decides what follows from an input, says which [`Command`]s the world owes
+//! it, and when the clock has to look at it again. No clock, no randomness, no IO, no async; and it never sees a secret.
+
+#![warn(missing_docs)]
+
+mod apply;
+mod command;
+mod decide;
+mod input;
+mod prepare;
+mod retry;
+mod run;
+mod scope;
+mod settle;
+mod state;
+mod summary;
+
+pub use command::Command;
+pub use input::{Input, Rejected, Start};
+pub use run::{Corrupt, Run};
+pub use scope::start_scope;
+
+#[cfg(test)]
+mod tests;

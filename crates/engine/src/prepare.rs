@@ -1,0 +1,104 @@
+//! Fixing what a step is performed with, and what people are asked.
+//!
+//! Inputs are rendered once. What people approve is what is sent, because both are the same value.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use expr::Scope;
+use model::{ApprovalRequest, Digest, Timestamp};
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+use workflow::{Approval, Step};
+
+use crate::state::Prepared;
+
+const LONGEST_QUESTION: usize = 2000;
+
+/// The inputs and the target of a step.
+pub(crate) fn step(step: &Step, scope: &Scope) -> Result<Prepared, String> {
+    let inputs = inputs(step, scope)?;
+    let target = match &step.node.target {
+        None => None,
+        Some(template) => {
+            let scope = Scope::new(json!({ "inputs": inputs }));
+            for reference in template.references() {
+                let path: Vec<&str> = reference.path.iter().map(String::as_str).collect();
+                if scope.get(&path).is_some_and(is_empty) {
+                    return Err(format!(
+                        "`{}` is empty, so nobody can say what this acts on",
+                        reference.text()
+                    ));
+                }
+            }
+            Some(template.eval_text(&scope).map_err(|error| error.message)?)
+        }
+    };
+    Ok(Prepared { inputs: inputs.into(), target })
+}
+
+/// The inputs of a step, each of the kind that its node declares.
+pub(crate) fn inputs(step: &Step, scope: &Scope) -> Result<Value, String> {
+    let mut inputs = Map::new();
+    for (name, values) in &step.inputs {
+        let value = values.eval(scope).map_err(|error| format!("the input `{name}`: {}", error.message))?;
+        if let Some(input) = step.node.inputs.get(name) {
+            input.check(&value).map_err(|message| format!("the input `{name}` {message}"))?;
+        }
+        inputs.insert(name.clone(), value);
+    }
+    Ok(Value::Object(inputs))
+}
+
+/// How long a `delay` waits.
+pub(crate) fn delay(step: &Step, scope: &Scope) -> Result<Duration, String> {
+    let inputs = inputs(step, scope)?;
+    let text = inputs.get("for").and_then(Value::as_str).ok_or("the input `for` is missing")?;
+    expr::duration::parse(text)
+}
+
+/// What people are asked, bound to the inputs of the step behind the gate.
+pub(crate) fn request(
+    step: &Step,
+    approval: &Approval,
+    prepared: Option<Prepared>,
+    scope: &Scope,
+    now: Timestamp,
+) -> Result<ApprovalRequest, String> {
+    let ask = approval.ask.eval_text(scope).map_err(|error| format!("`ask`: {}", error.message))?;
+    let ask: String = ask.chars().take(LONGEST_QUESTION).collect();
+    let shown = approval.show.iter().map(|path| {
+        let segments: Vec<&str> = path.iter().map(String::as_str).collect();
+        (path.join("."), scope.get(&segments).cloned().unwrap_or(Value::Null))
+    });
+    let show: BTreeMap<String, Value> = shown.collect();
+    let (inputs, target) = prepared.map_or((None, None), |prepared| (Some(prepared.inputs), prepared.target));
+    let bound = json!({
+        "node": step.node.name,
+        "description": step.node.digest,
+        "connection": step.connection,
+        "inputs": inputs,
+        "target": target,
+        "ask": ask,
+    });
+    Ok(ApprovalRequest {
+        digest: Digest::from_bytes(Sha256::digest(bound.to_string()).into()),
+        ask,
+        show,
+        inputs,
+        target,
+        from: approval.from.clone(),
+        reason_required: approval.reason_required,
+        expires_at: approval.expires.map(|expires| now.after(expires)),
+    })
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.trim().is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(object) => object.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}

@@ -1,0 +1,37 @@
+//! When a failed attempt is followed by another.
+
+use std::time::Duration;
+
+use model::{Failure, RunId, Timestamp};
+use sha2::{Digest as _, Sha256};
+use workflow::Step;
+
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// When the attempt after this one is due; none: there is no other.
+pub(crate) fn next(
+    run: RunId,
+    step: &Step,
+    attempt: u32,
+    failure: &Failure,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let retry = step.retry.as_ref()?;
+    if attempt >= retry.max || !retry.on.iter().any(|on| on.matches(failure.class)) {
+        return None;
+    }
+    let grown = retry.wait.as_secs_f64() * retry.backoff.powi(i32::try_from(attempt).unwrap_or(i32::MAX) - 1);
+    let grown = Duration::try_from_secs_f64(grown).unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT);
+    let wait = grown.mul_f64(jitter(run, step, attempt)).max(failure.retry_after().unwrap_or_default());
+    Some(now.after(wait.min(LONGEST_WAIT)))
+}
+
+/// A factor from 0.75 to 1.25 that is the same whenever it is asked for: a hash of run, step and attempt.
+fn jitter(run: RunId, step: &Step, attempt: u32) -> f64 {
+    let mut hash = Sha256::new();
+    hash.update(run.as_bytes());
+    hash.update(step.id.as_str());
+    hash.update(attempt.to_be_bytes());
+    let first = hash.finalize().first().copied().unwrap_or_default();
+    0.75 + 0.5 * f64::from(first) / 255.0
+}

@@ -1,0 +1,77 @@
+//! The row that lists show, derived from a run.
+
+use model::{RunSummary, Waiting, WaitingFor};
+use serde_json::Value;
+
+use crate::run::Run;
+use crate::state::State;
+
+const LONGEST_LINE: usize = 200;
+
+pub(crate) fn of(run: &Run) -> RunSummary {
+    RunSummary {
+        run: run.id,
+        workflow: run.workflow.name.clone(),
+        source: run.workflow.digest.clone(),
+        about: run.about.clone(),
+        status: run.status(),
+        started_at: run.started_at,
+        updated_at: run.updated_at,
+        next_seq: run.next_seq,
+        wake_at: run.wake_at(),
+        waiting: waiting(run),
+        error: run.error.clone(),
+    }
+}
+
+fn waiting(run: &Run) -> Vec<Waiting> {
+    let pairs = run.workflow.steps.iter().zip(&run.steps);
+    let waiting = pairs.filter_map(|(step, state)| {
+        let reason = if let State::Asking(asking) = &state.state {
+            WaitingFor::Approval {
+                ask: line(&asking.request.ask),
+                target: asking.request.target.as_deref().map(line),
+                from: asking.request.from.clone(),
+                approved_by: asking.approved_by.iter().map(|person| person.name.clone()).collect(),
+                digest: asking.request.digest.clone(),
+                expires_at: asking.request.expires_at,
+            }
+        } else if let State::InDoubt(_, failure) = &state.state {
+            WaitingFor::Resolution { message: line(&failure.message) }
+        } else {
+            return None;
+        };
+        Some(Waiting { step: step.id.clone().into(), reason, since: state.since })
+    });
+    waiting.collect()
+}
+
+/// What an alert is about, in a line: the rule, and the agent that saw it.
+pub(crate) fn about(alert: &Value) -> String {
+    let text = |pointer: &str| match alert.pointer(pointer) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) => number.to_string(),
+        Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) | None => String::new(),
+    };
+    let (id, description) = (text("/rule/id"), text("/rule/description"));
+    let agent = text("/agent/name");
+    let mut about = String::new();
+    if !id.is_empty() {
+        about.push_str(&format!("rule {id}: "));
+    }
+    about.push_str(&description);
+    if !agent.is_empty() {
+        about.push_str(&format!(" on {agent}"));
+    }
+    line(&about)
+}
+
+/// Text cut to one line without control characters.
+pub(crate) fn line(text: &str) -> String {
+    let mut line: String =
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_LINE).collect();
+    if line.len() < text.len() {
+        line.push_str("...");
+    }
+    line
+}

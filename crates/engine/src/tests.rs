@@ -1,0 +1,5 @@
+//! Stories and properties of the run, told through one small world.
+
+mod properties;
+mod stories;
+mod world;

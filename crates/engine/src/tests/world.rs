@@ -1,0 +1,165 @@
+//! A catalogue of four nodes, and a run whose clock and people are moved by hand.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{
+    Decision, Event, Failure, FailureClass, Outcome, Person, Record, Resolution, RunId, SkipReason,
+    Timestamp, Trigger, TriggerKind,
+};
+use serde_json::{Value, json};
+use workflow::{Catalog, Workflow};
+
+use crate::{Input, Rejected, Run, Start};
+
+const NODES: [&str; 5] = [
+    "node: look\nsummary: looks\neffect: read\non_doubt: retry\nnative: x\ninputs:\n  at: { type: any, summary: x }\n",
+    "node: act\nsummary: acts\neffect: disrupt\non_doubt: ask\nnative: x\ntarget: \"host/{{ inputs.on }}\"\ninputs:\n  on: { type: string, required: true, summary: x }\n",
+    "node: set\nsummary: sets\neffect: read\non_doubt: retry\nengine: set\n",
+    "node: approval\nsummary: asks\neffect: read\non_doubt: retry\nengine: approval\n",
+    "node: delay\nsummary: waits\neffect: read\non_doubt: retry\nengine: delay\ninputs:\n  for: { type: duration, required: true, summary: x }\n",
+];
+
+/// The workflow with this text; a finding is a mistake of the test.
+pub(super) fn workflow(text: &str) -> Arc<Workflow> {
+    let mut catalog = Catalog::default();
+    for node in NODES {
+        catalog.add("node.yaml", node).unwrap();
+    }
+    let (workflow, findings) = workflow::load("story.yaml", text, &catalog);
+    Arc::new(workflow.unwrap_or_else(|| panic!("{findings}")))
+}
+
+pub(super) fn id() -> RunId {
+    RunId::from_bytes([7; 16])
+}
+
+pub(super) fn start() -> Start {
+    Start {
+        trigger: Trigger {
+            kind: TriggerKind::Manual,
+            received_at: Timestamp::from_millis(0),
+            headers: Default::default(),
+            query: Default::default(),
+            by: None,
+        },
+        alert: json!({ "rule": { "id": "5763", "level": 10, "description": "brute force" }, "agent": { "name": "web-01" } })
+            .into(),
+    }
+}
+
+pub(super) fn person(name: &str, roles: &[&str]) -> Person {
+    Person { name: name.to_owned(), via: None, roles: roles.iter().map(|role| (*role).to_owned()).collect() }
+}
+
+/// A run, the clock that it sees, and everything that it recorded.
+pub(super) struct World {
+    pub(super) run: Run,
+    pub(super) now: Timestamp,
+    pub(super) journal: Vec<Record>,
+}
+
+impl World {
+    pub(super) fn new(text: &str) -> World {
+        let now = Timestamp::from_millis(1_000);
+        let (run, journal) = Run::start(id(), workflow(text), start(), now);
+        World { run, now, journal }
+    }
+
+    pub(super) fn tell(&mut self, input: Input) -> Result<(), Rejected> {
+        let (records, result) = self.run.handle(input, self.now);
+        self.journal.extend(records);
+        result
+    }
+
+    pub(super) fn wait(&mut self, seconds: u64) {
+        self.now = self.now.after(Duration::from_secs(seconds));
+        self.tell(Input::Tick).unwrap();
+    }
+
+    pub(super) fn ends(&mut self, step: &str, outcome: Outcome) {
+        let step = step.parse().unwrap();
+        let commands = self.run.commands();
+        let command = commands.iter().find(|command| command.step == step).expect("the step is under way");
+        self.tell(Input::Finished { step, attempt: command.attempt, outcome }).unwrap();
+    }
+
+    pub(super) fn succeeds(&mut self, step: &str, output: Value) {
+        self.ends(step, Outcome::Succeeded(output.into()));
+    }
+
+    pub(super) fn fails(&mut self, step: &str, class: FailureClass) {
+        self.ends(step, Outcome::Failed(Failure::new(class, "it did not work")));
+    }
+
+    pub(super) fn decides(
+        &mut self,
+        step: &str,
+        decision: Decision,
+        by: Person,
+        reason: &str,
+    ) -> Result<(), Rejected> {
+        let reason = (!reason.is_empty()).then(|| reason.to_owned());
+        self.tell(Input::Decided { step: step.parse().unwrap(), decision, by, reason, digest: None })
+    }
+
+    pub(super) fn resolves(&mut self, step: &str, resolution: Resolution) -> Result<(), Rejected> {
+        let by = person("ana", &[]);
+        self.tell(Input::Resolved {
+            step: step.parse().unwrap(),
+            resolution,
+            by,
+            reason: "looked at the host".to_owned(),
+        })
+    }
+
+    /// The journal as a person would tell it, and what the run waits for.
+    pub(super) fn story(&self) -> String {
+        let mut lines: Vec<String> = self.journal.iter().map(line).collect();
+        let commands: Vec<String> = self
+            .run
+            .commands()
+            .iter()
+            .map(|command| format!("{}#{}", command.step, command.attempt))
+            .collect();
+        lines.push(format!("-- {} {}", self.run.status().as_str(), commands.join(" ")).trim_end().to_owned());
+        lines.join("\n")
+    }
+}
+
+fn line(record: &Record) -> String {
+    let seconds = record.at.as_millis() / 1000;
+    let what = match &record.event {
+        Event::RunStarted { .. } => "run started".to_owned(),
+        Event::StepStarted { step, attempt, inputs, target } => {
+            let target = target.as_ref().map(|target| format!(" on {target}")).unwrap_or_default();
+            format!("{step} started #{attempt} {inputs}{target}")
+        }
+        Event::StepSucceeded { step, output } => format!("{step} ok {output}"),
+        Event::StepFailed { step, failure, retry_at } => {
+            let retry = if retry_at.is_some() { ", to be tried again" } else { "" };
+            format!("{step} failed: {failure} ({}){retry}", failure.class)
+        }
+        Event::StepSkipped { step, reason: SkipReason::Condition } => format!("{step} skipped by its own if"),
+        Event::StepSkipped { step, reason: SkipReason::StoppedBy(need) } => {
+            format!("{step} stopped by {need}")
+        }
+        Event::StepSkipped { step, reason: SkipReason::Shadow { inputs, .. } } => {
+            format!("{step} held back {inputs}")
+        }
+        Event::StepInDoubt { step, failure } => format!("{step} in doubt: {failure}"),
+        Event::DelayStarted { step, until } => format!("{step} waits until {}", until.as_millis() / 1000),
+        Event::ApprovalRequested { step, request } => format!("{step} asks \"{}\"", request.ask),
+        Event::ApprovalDecided { step, decision, by, .. } => format!("{step} {decision:?} by {}", by.name),
+        Event::ApprovalExpired { step } => format!("{step} expired"),
+        Event::Resolved { step, resolution, by, .. } => {
+            format!("{step} resolved {resolution:?} by {}", by.name)
+        }
+        Event::RunCancelled { by, .. } => format!("run cancelled by {}", by.name),
+        Event::RunFinished { status, outputs, errors } => {
+            let outputs = serde_json::to_string(outputs).unwrap();
+            format!("run {} {outputs}{}", status.as_str(), errors.values().cloned().collect::<String>())
+        }
+    };
+    format!("{seconds:>3} {what}")
+}
