@@ -1,0 +1,259 @@
+//! Starts and stops the servers, and is the lab's face towards Rust.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::certificate;
+use crate::control::Control;
+use crate::faults::{Fault, Orders, System};
+use crate::http::{Endpoint, Observer, Server, serve};
+use crate::record::{Recorded, Recorder};
+use crate::settings::Settings;
+use crate::thehive::TheHive;
+use crate::virustotal::VirusTotal;
+use crate::wazuh::{ActiveResponse, Agent, AgentStatus, Execd, Permissions, Wazuh};
+
+/// Why a lab did not start, or did not do as told.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("listen on 127.0.0.1:{port}")]
+    Listen { port: u16, source: io::Error },
+    #[error("make a certificate")]
+    Certificate(#[source] rcgen::Error),
+    #[error("set up TLS")]
+    Tls(#[source] rustls::Error),
+    #[error("find agent `{0}`")]
+    UnknownAgent(String),
+}
+
+/// A running lab. Dropping it stops its servers and closes their connections.
+pub struct Lab {
+    world: Arc<World>,
+    certificate_pem: String,
+    fingerprint: String,
+    wazuh: SocketAddr,
+    thehive: SocketAddr,
+    virustotal: SocketAddr,
+    control: SocketAddr,
+    tasks: Vec<JoinHandle<Infallible>>,
+}
+
+/// The products and what is kept about them, shared with the control API.
+pub(crate) struct World {
+    pub(crate) wazuh: Arc<Wazuh>,
+    pub(crate) thehive: Arc<TheHive>,
+    pub(crate) virustotal: Arc<VirusTotal>,
+    pub(crate) orders: Arc<Orders>,
+    pub(crate) recorder: Arc<Recorder>,
+}
+
+impl Lab {
+    /// Binds all ports on 127.0.0.1 and serves them. Needs a tokio runtime with IO and time.
+    pub async fn start(settings: Settings) -> Result<Lab, Error> {
+        let certificate = certificate::create()?;
+        let keep_alive = Duration::from_millis(settings.keep_alive_ms);
+        let (wazuh_listener, wazuh) = listen(settings.wazuh_port).await?;
+        let (thehive_listener, thehive) = listen(settings.thehive_port).await?;
+        let (virustotal_listener, virustotal) = listen(settings.virustotal_port).await?;
+        let (control_listener, control) = listen(settings.control_port).await?;
+        let world = Arc::new(World {
+            wazuh: Arc::new(Wazuh::new(settings.clone())),
+            virustotal: Arc::new(VirusTotal::new(&settings)),
+            thehive: Arc::new(TheHive::new(settings)),
+            orders: Arc::default(),
+            recorder: Arc::default(),
+        });
+        let observed = |system, endpoint: Arc<dyn Endpoint>, tls| {
+            let observer = Observer {
+                system,
+                orders: world.orders.clone(),
+                recorder: world.recorder.clone(),
+            };
+            Server {
+                endpoint,
+                observer: Some(observer),
+                tls,
+                keep_alive,
+            }
+        };
+        let control_endpoint = Arc::new(Control::new(world.clone()));
+        let control_server = Server {
+            endpoint: control_endpoint,
+            observer: None,
+            tls: None,
+            keep_alive,
+        };
+        let tls = Some(certificate.acceptor);
+        let tasks = vec![
+            serve(wazuh_listener, observed(System::Wazuh, world.wazuh.clone(), tls)),
+            serve(
+                thehive_listener,
+                observed(System::TheHive, world.thehive.clone(), None),
+            ),
+            serve(
+                virustotal_listener,
+                observed(System::VirusTotal, world.virustotal.clone(), None),
+            ),
+            serve(control_listener, control_server),
+        ];
+        Ok(Lab {
+            world,
+            certificate_pem: certificate.pem,
+            fingerprint: certificate.fingerprint,
+            wazuh,
+            thehive,
+            virustotal,
+            control,
+            tasks,
+        })
+    }
+
+    /// Stops the servers and waits until their ports are free.
+    pub async fn stop(mut self) {
+        for task in std::mem::take(&mut self.tasks) {
+            task.abort();
+            // The task is endless, so all that it can end with is the cancellation that was asked for.
+            drop(task.await);
+        }
+    }
+
+    /// `https://127.0.0.1:PORT`. The certificate is not valid for that name, as in a fresh Wazuh.
+    pub fn wazuh_url(&self) -> String {
+        format!("https://{}", self.wazuh)
+    }
+
+    /// The self-signed certificate, to trust or to pin.
+    pub fn wazuh_certificate_pem(&self) -> &str {
+        &self.certificate_pem
+    }
+
+    /// SHA-256 of the certificate's DER, in lower-case hex.
+    pub fn wazuh_fingerprint(&self) -> String {
+        self.fingerprint.clone()
+    }
+
+    /// Where TheHive is, without `/api/v1`.
+    pub fn thehive_url(&self) -> String {
+        format!("http://{}", self.thehive)
+    }
+
+    /// Where VirusTotal is, without `/api/v3`.
+    pub fn virustotal_url(&self) -> String {
+        format!("http://{}", self.virustotal)
+    }
+
+    /// Where the control API is; `GET /` there lists what it offers.
+    pub fn control_url(&self) -> String {
+        format!("http://{}", self.control)
+    }
+
+    /// The requests so far, in the order in which they arrived.
+    pub fn requests(&self) -> Vec<Recorded> {
+        self.world.recorder.list()
+    }
+
+    /// Orders a fault; open orders are tried in the order in which they were given.
+    pub fn order(&self, fault: Fault) {
+        self.world.orders.add(fault);
+    }
+
+    /// The orders that are still open.
+    pub fn faults(&self) -> Vec<Fault> {
+        self.world.orders.list()
+    }
+
+    /// Withdraws all orders that are still open.
+    pub fn clear_faults(&self) {
+        self.world.orders.clear();
+    }
+
+    /// TheHive's cases as JSON, each with `observables`, `comments` and `tasks` with their `logs`.
+    pub fn cases(&self) -> Vec<Value> {
+        self.world.thehive.cases()
+    }
+
+    /// The commands that Wazuh agents received, the oldest first.
+    pub fn active_responses(&self) -> Vec<ActiveResponse> {
+        self.world.wazuh.active_responses()
+    }
+
+    /// The agents as they are.
+    pub fn agents(&self) -> Vec<Agent> {
+        self.world.wazuh.agents()
+    }
+
+    /// Connects or disconnects an agent.
+    pub fn set_agent_status(&self, id: &str, status: AgentStatus) -> Result<(), Error> {
+        self.change_agent(id, |agent| agent.status = status)
+    }
+
+    /// Lets an agent refuse active responses, or be silent about them.
+    pub fn set_agent_execd(&self, id: &str, execd: Execd) -> Result<(), Error> {
+        self.change_agent(id, |agent| agent.execd = execd)
+    }
+
+    fn change_agent(&self, id: &str, change: impl FnOnce(&mut Agent)) -> Result<(), Error> {
+        if self.world.wazuh.change_agent(id, change) {
+            Ok(())
+        } else {
+            Err(Error::UnknownAgent(id.to_owned()))
+        }
+    }
+
+    /// Makes every Wazuh token that was issued so far invalid.
+    pub fn expire_tokens(&self) {
+        self.world.wazuh.expire_tokens();
+    }
+
+    /// Changes the password of the Wazuh user, which kills its tokens.
+    pub fn set_password(&self, password: &str) {
+        self.world.wazuh.set_password(password);
+    }
+
+    /// What the Wazuh user may do.
+    pub fn permissions(&self) -> Permissions {
+        self.world.wazuh.permissions()
+    }
+
+    /// Changes what the Wazuh user may do, which kills its tokens.
+    pub fn set_permissions(&self, permissions: Permissions) {
+        self.world.wazuh.set_permissions(permissions);
+    }
+
+    /// Stops or starts the Wazuh daemons: while they are down each request is answered 500 with error 1017.
+    pub fn set_daemons_down(&self, down: bool) {
+        self.world.wazuh.set_daemons_down(down);
+    }
+
+    /// Sets how many lookups VirusTotal still answers; `None` is without end.
+    pub fn set_virustotal_quota(&self, left: Option<u32>) {
+        self.world.virustotal.set_quota(left);
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+async fn listen(port: u16) -> Result<(TcpListener, SocketAddr), Error> {
+    let failed = |source| Error::Listen { port, source };
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        .await
+        .map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+#[cfg(test)]
+mod tests;

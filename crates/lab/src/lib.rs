@@ -1,0 +1,26 @@
+//! Simulated Wazuh, TheHive and VirusTotal with fault injection, for the demo and the tests.
+//!
+//! [`Lab::start`] opens one HTTP server for each of them on loopback, and a fourth one that controls them. They
+//! answer as the products do, down to status codes and bodies, keep what they are told in memory, record every
+//! request and take orders for faults. The lab knows the endpoints that playbooks use and no others, and it never
+//! calls anybody.
+
+mod certificate;
+mod clock;
+mod control;
+pub mod faults;
+mod http;
+mod lab;
+mod record;
+mod settings;
+#[cfg(test)]
+mod testing;
+mod thehive;
+mod virustotal;
+mod wazuh;
+
+pub use faults::{Fault, System};
+pub use lab::{Error, Lab};
+pub use record::Recorded;
+pub use settings::Settings;
+pub use wazuh::{ActiveResponse, Agent, AgentStatus, Execd, Os, Permissions};
