@@ -1,0 +1,225 @@
+//! The loop of a run: append facts, perform commands, feed the results back.
+//!
+//! Facts are appended before anything is done about them. Where a call may not be made twice, its intent is on disk
+//! before it is made; where a person is told something, it is on disk before they are told. Nowhere else does anybody
+//! wait for the disk.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use engine::{Command, Input, Run};
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use model::{Outcome, Record, RunId, RunSummary, StepKey};
+use store::{Append, Appended, Dedupe, Position};
+use tokio::sync::{mpsc, oneshot};
+use tracing::{debug, error, info, warn};
+
+use crate::error::Error;
+use crate::runner::{Shared, Update};
+
+const MOST_CONFLICTS: u32 = 8;
+
+/// What a run is told, and who waits for the answer.
+pub(crate) struct Letter {
+    pub(crate) input: Input,
+    pub(crate) reply: Option<oneshot::Sender<Result<RunSummary, Error>>>,
+}
+
+type Call = BoxFuture<'static, (StepKey, u32, Outcome)>;
+
+/// Drives a run that is in the store and not in memory.
+pub(crate) async fn load_and_drive(shared: Arc<Shared>, id: RunId, mut mailbox: mpsc::Receiver<Letter>) {
+    match load(&shared, id).await {
+        // Nobody in this process has seen what became of attempts that were under way when the run was last in memory.
+        // That is the first thing it is told: before, nothing may be performed.
+        Ok(run) => Driver::new(shared, run, mailbox, Position::default()).drive(Some(Input::Recovered)).await,
+        Err(error) => {
+            if !matches!(error, Error::NoSuchRun(_)) {
+                error!(run = %id, %error, "a run cannot be loaded");
+            }
+            while let Some(letter) = shared.retire(id, &mut mailbox) {
+                if let Some(reply) = letter.reply {
+                    let _ = reply.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+}
+
+async fn load(shared: &Shared, id: RunId) -> Result<Run, Error> {
+    let store = shared.store.as_ref();
+    let Some(summary) = store.summary(id).await? else {
+        return Err(Error::NoSuchRun(id));
+    };
+    let workflow = shared.pinned.get(&summary.source, store).await?;
+    let journal = store.journal(id).await?;
+    Run::replay(id, workflow, &journal)
+        .map_err(|corrupt| Error::Damaged { run: id, message: corrupt.to_string() })
+}
+
+/// Drives a run that was just created until it waits for a person or the clock, or has finished.
+pub(crate) async fn drive(
+    shared: Arc<Shared>,
+    run: Run,
+    mailbox: mpsc::Receiver<Letter>,
+    position: Position,
+) {
+    Driver::new(shared, run, mailbox, position).drive(None).await;
+}
+
+struct Driver {
+    shared: Arc<Shared>,
+    run: Run,
+    mailbox: mpsc::Receiver<Letter>,
+    /// The position of the last append.
+    position: Position,
+    under_way: BTreeSet<(StepKey, u32)>,
+    calls: FuturesUnordered<Call>,
+}
+
+impl Driver {
+    fn new(shared: Arc<Shared>, run: Run, mailbox: mpsc::Receiver<Letter>, position: Position) -> Driver {
+        Driver { shared, run, mailbox, position, under_way: BTreeSet::new(), calls: FuturesUnordered::new() }
+    }
+
+    async fn drive(mut self, first: Option<Input>) {
+        let Err(error) = self.run_to_rest(first).await else { return };
+        error!(run = %self.run.id(), %error, "a run stopped");
+        self.shared.forget(self.run.id());
+        if !matches!(error, Error::Damaged { .. }) {
+            self.shared.stop(&error.to_string());
+        }
+    }
+
+    async fn run_to_rest(&mut self, first: Option<Input>) -> Result<(), Error> {
+        if let Some(input) = first {
+            self.take(Letter { input, reply: None }).await?;
+        }
+        loop {
+            self.perform_commands().await?;
+            let letter = if self.calls.is_empty() {
+                match self.mailbox.try_recv().ok().or_else(|| self.rest()) {
+                    Some(letter) => letter,
+                    None => return Ok(()),
+                }
+            } else {
+                tokio::select! {
+                    Some((step, attempt, outcome)) = self.calls.next() => {
+                        self.under_way.remove(&(step.clone(), attempt));
+                        Letter { input: Input::Finished { step, attempt, outcome }, reply: None }
+                    }
+                    Some(letter) = self.mailbox.recv() => letter,
+                }
+            };
+            self.take(letter).await?;
+        }
+    }
+
+    /// Nothing is under way: leaves the run to the clock and to people, unless a letter has come.
+    fn rest(&mut self) -> Option<Letter> {
+        let run = self.run.id();
+        self.shared.timers.set(run, self.run.wake_at());
+        self.shared.retire(run, &mut self.mailbox)
+    }
+
+    async fn take(&mut self, letter: Letter) -> Result<(), Error> {
+        let is_for_somebody = letter.reply.is_some();
+        let mut conflicts = 0;
+        let result = loop {
+            let (records, result) = self.run.handle(letter.input.clone(), self.shared.clock.now());
+            match self.shared.commit(&self.run, records, None).await? {
+                Appended::At(position) => {
+                    self.position = self.position.max(position);
+                    break result;
+                }
+                Appended::Conflict if conflicts < MOST_CONFLICTS => {
+                    conflicts += 1;
+                    self.run = load(&self.shared, self.run.id()).await?;
+                }
+                Appended::Conflict => break Ok(()),
+                Appended::Fenced => {
+                    return Err(Error::Stopped(
+                        "another worker has taken over the runs of this one".to_owned(),
+                    ));
+                }
+                Appended::Duplicate(run) => {
+                    return Err(Error::Stopped(format!("the store took run {run} for new")));
+                }
+            }
+        };
+        if let Err(rejected) = &result {
+            debug!(run = %self.run.id(), %rejected, "an input was rejected");
+        }
+        if is_for_somebody {
+            self.shared.store.durable(self.position).await?;
+        }
+        if let Some(reply) = letter.reply {
+            // Whoever asked may have gone; what was recorded stays.
+            let _ = reply.send(result.map(|()| self.run.summary()).map_err(Error::from));
+        }
+        Ok(())
+    }
+
+    async fn perform_commands(&mut self) -> Result<(), Error> {
+        if self.shared.is_stopped() {
+            return Ok(());
+        }
+        let commands = self.run.commands().into_iter();
+        let new: Vec<Command> = commands
+            .filter(|command| self.under_way.insert((command.step.clone(), command.attempt)))
+            .collect();
+        if new.iter().any(|command| command.needs_durable_intent) {
+            self.shared.store.durable(self.position).await?;
+        }
+        for command in new {
+            self.calls.push(Box::pin(perform(self.shared.clone(), self.run.id(), command)));
+        }
+        Ok(())
+    }
+}
+
+async fn perform(shared: Arc<Shared>, run: RunId, command: Command) -> (StepKey, u32, Outcome) {
+    let permit = shared.calls.acquire().await;
+    debug!(%run, step = %command.step, attempt = command.attempt, node = %command.node.name, "call started");
+    let outcome = shared.executor.perform(&command).await;
+    drop(permit);
+    match &outcome {
+        Outcome::Succeeded(_) => debug!(%run, step = %command.step, "call done"),
+        Outcome::Failed(failure) => info!(%run, step = %command.step, class = %failure.class, "call failed"),
+        Outcome::Unknown(failure) => {
+            warn!(%run, step = %command.step, class = %failure.class, "call with unknown outcome");
+        }
+    }
+    (command.step, command.attempt, outcome)
+}
+
+impl Shared {
+    /// Appends facts together with the row that follows from them.
+    pub(crate) async fn commit(
+        &self,
+        run: &Run,
+        records: Vec<Record>,
+        dedupe: Option<Dedupe>,
+    ) -> Result<Appended, store::Error> {
+        if records.is_empty() {
+            return Ok(Appended::At(Position::default()));
+        }
+        let summary = run.summary();
+        let next_seq = summary.next_seq;
+        let append = Append { records, summary, dedupe, fence: Some(self.fence) };
+        let answers = self.store.append(vec![append]).await?;
+        let Some(answer) = answers.into_iter().next() else {
+            return Err(store::Error::Broken("the store gave no answer".to_owned()));
+        };
+        if matches!(answer, Appended::At(_)) {
+            // Nobody may be listening.
+            let _ = self.updates.send(Update { run: run.id(), next_seq });
+        }
+        if matches!(answer, Appended::At(_)) && run.status().is_finished() {
+            info!(run = %run.id(), workflow = %run.workflow().name, status = run.status().as_str(), "run finished");
+        }
+        Ok(answer)
+    }
+}

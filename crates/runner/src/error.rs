@@ -1,0 +1,46 @@
+//! Why the runner could not do what it was asked.
+
+use engine::Rejected;
+use model::RunId;
+
+/// Why the runner could not do what it was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// There is no such run.
+    #[error("there is no run {0}")]
+    NoSuchRun(RunId),
+    /// There is no such workflow, or it is not started this way.
+    #[error("{0}")]
+    NoSuchWorkflow(String),
+    /// The person may not do this.
+    #[error("{0}")]
+    NotAllowed(String),
+    /// The run refuses what it was told.
+    #[error(transparent)]
+    Rejected(#[from] Rejected),
+    /// The run's journal cannot be replayed.
+    #[error("run {run} cannot go on: {message}")]
+    Damaged {
+        /// Which run.
+        run: RunId,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// Too much is going on; try again.
+    #[error("too much is going on: try again in a moment")]
+    Busy,
+    /// The runner is stopping, or its store has failed.
+    #[error("{0}")]
+    Stopped(String),
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Error {
+        match error {
+            store::Error::Damaged { run, message } => Error::Damaged { run, message },
+            store::Error::Broken(_) | store::Error::Locked(_) | store::Error::Refused(_) => {
+                Error::Stopped(error.to_string())
+            }
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Drives runs: start, append, perform, timers, recovery.
+//!
+//! One task owns a run while something happens in it, and a run that waits costs nothing but its row. [`drive`] is the
+//! only place where facts meet effects; all IO hangs on it through [`store::Store`] and [`Executor`].
+
+mod clock;
+mod drive;
+mod error;
+mod executor;
+mod runner;
+mod start;
+mod timers;
+mod workflows;
+
+pub use clock::Clock;
+pub use error::Error;
+pub use executor::Executor;
+pub use runner::{Runner, Settings, Update};
+pub use start::{Delivery, Received, Started, Unstarted};
+pub use workflows::Workflows;

@@ -1,0 +1,304 @@
+//! Who drives which run, and the way in for people.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use engine::{Input, Run};
+use model::{Decision, Digest, Person, Resolution, RunId, RunStatus, RunSummary, StepKey};
+use store::{Fence, Store};
+use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
+use tracing::{error, info, warn};
+
+use crate::clock::Clock;
+use crate::drive::{self, Letter};
+use crate::error::Error;
+use crate::executor::Executor;
+use crate::timers::{Due, Timers, timers};
+use crate::workflows::{Pinned, Workflows};
+
+const MAILBOX: usize = 256;
+const UPDATES: usize = 4096;
+
+/// What bounds a runner.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Who performs commands, for the store's claims.
+    pub worker: String,
+    /// How many runs may be under way at once; what comes then is asked to come again.
+    pub most_active_runs: usize,
+    /// How many calls may be under way at once.
+    pub most_calls: usize,
+    /// The time that runs are told.
+    pub clock: Clock,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            worker: "local".to_owned(),
+            most_active_runs: 10_000,
+            most_calls: 512,
+            clock: Clock::System,
+        }
+    }
+}
+
+/// Drives runs; cheap to clone.
+#[derive(Clone)]
+pub struct Runner {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// Facts were recorded in a run.
+#[derive(Debug, Clone, Copy)]
+pub struct Update {
+    /// Which run.
+    pub run: RunId,
+    /// How many facts its journal holds.
+    pub next_seq: u32,
+}
+
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) executor: Arc<dyn Executor>,
+    pub(crate) clock: Clock,
+    pub(crate) workflows: Workflows,
+    pub(crate) pinned: Pinned,
+    pub(crate) fence: Fence,
+    pub(crate) timers: Timers,
+    pub(crate) calls: Semaphore,
+    pub(crate) updates: broadcast::Sender<Update>,
+    most_active_runs: usize,
+    active: Mutex<HashMap<RunId, mpsc::Sender<Letter>>>,
+    /// Why the runner does nothing any more; empty while it works.
+    stopped: watch::Sender<Option<String>>,
+}
+
+impl Runner {
+    /// Claims the runs of a store, takes up what was under way, and drives from then on. Must be called within tokio.
+    pub async fn open(
+        store: Arc<dyn Store>,
+        executor: Arc<dyn Executor>,
+        workflows: Workflows,
+        settings: Settings,
+    ) -> Result<Runner, Error> {
+        let pinned = Pinned::default();
+        for workflow in workflows.iter() {
+            pinned.keep(workflow, store.as_ref()).await?;
+        }
+        let claim = store.claim(&settings.worker).await?;
+        let (timers, due) = timers(settings.clock);
+        let shared = Arc::new(Shared {
+            store,
+            executor,
+            clock: settings.clock,
+            workflows,
+            pinned,
+            fence: claim.fence,
+            timers,
+            calls: Semaphore::new(settings.most_calls),
+            updates: broadcast::Sender::new(UPDATES),
+            most_active_runs: settings.most_active_runs,
+            active: Mutex::default(),
+            stopped: watch::Sender::new(None),
+        });
+        let runner = Runner { shared };
+        tokio::spawn(tick(runner.shared.clone(), due));
+        runner.recover(&claim.runs);
+        Ok(runner)
+    }
+
+    /// The workflows that can be started.
+    pub fn workflows(&self) -> &Workflows {
+        &self.shared.workflows
+    }
+
+    /// The store, to read from.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.shared.store
+    }
+
+    /// Facts as they are recorded, from this moment on.
+    pub fn updates(&self) -> broadcast::Receiver<Update> {
+        self.shared.updates.subscribe()
+    }
+
+    /// A person answers an approval; on disk when it returns.
+    pub async fn decide(
+        &self,
+        run: RunId,
+        step: StepKey,
+        decision: Decision,
+        by: Person,
+        reason: Option<String>,
+        digest: Option<Digest>,
+    ) -> Result<RunSummary, Error> {
+        self.tell(run, Input::Decided { step, decision, by, reason, digest }).await
+    }
+
+    /// A person says what became of a step that is in doubt; on disk when it returns.
+    pub async fn resolve(
+        &self,
+        run: RunId,
+        step: StepKey,
+        resolution: Resolution,
+        by: Person,
+        reason: String,
+    ) -> Result<RunSummary, Error> {
+        self.tell(run, Input::Resolved { step, resolution, by, reason }).await
+    }
+
+    /// A person stops a run; on disk when it returns.
+    pub async fn cancel(&self, run: RunId, by: Person, reason: String) -> Result<RunSummary, Error> {
+        self.tell(run, Input::Cancelled { by, reason }).await
+    }
+
+    /// Takes nothing more, and waits until no call is under way or the time is over.
+    pub async fn stop(&self, patience: std::time::Duration) {
+        self.shared.stop("the server is stopping");
+        let idle = async {
+            while !self.shared.active().is_empty() {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        if tokio::time::timeout(patience, idle).await.is_err() {
+            warn!(runs = self.shared.active().len(), "stopped while calls were under way");
+        }
+        if let Err(error) = self.shared.store.release(self.shared.fence).await {
+            warn!(%error, "the claim could not be released");
+        }
+    }
+
+    /// Waits until the runner cannot go on, and says why.
+    pub async fn stopped(&self) -> String {
+        let mut stopped = self.shared.stopped.subscribe();
+        match stopped.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_default(),
+            Err(_) => "the runner is gone".to_owned(),
+        }
+    }
+
+    /// Why the runner takes nothing any more; none while it works.
+    pub fn is_stopped(&self) -> Option<String> {
+        self.shared.stopped.borrow().clone()
+    }
+
+    async fn tell(&self, run: RunId, input: Input) -> Result<RunSummary, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.shared.deliver(run, Letter { input, reply: Some(reply) })?;
+        answer
+            .await
+            .unwrap_or_else(|_| Err(Error::Stopped("the run was dropped: look at it again".to_owned())))
+    }
+
+    fn recover(&self, runs: &[RunSummary]) {
+        let mut under_way = 0;
+        for summary in runs {
+            match summary.status {
+                RunStatus::Running => {
+                    under_way += 1;
+                    let letter = Letter { input: Input::Tick, reply: None };
+                    if let Err(error) = self.shared.deliver(summary.run, letter) {
+                        error!(run = %summary.run, %error, "not recovered");
+                    }
+                }
+                RunStatus::Waiting => self.shared.timers.set(summary.run, summary.wake_at),
+                RunStatus::Succeeded | RunStatus::Failed | RunStatus::Cancelled => {}
+            }
+        }
+        info!(runs = runs.len(), under_way, "recovered");
+    }
+}
+
+async fn tick(shared: Arc<Shared>, mut due: Due) {
+    while let Some(run) = due.next().await {
+        if shared.stopped.borrow().is_some() {
+            return;
+        }
+        let letter = Letter { input: Input::Tick, reply: None };
+        if let Err(error) = shared.deliver(run, letter) {
+            warn!(%run, %error, "a timer was not delivered");
+            shared.timers.set(run, Some(shared.clock.now().after(std::time::Duration::from_secs(1))));
+        }
+    }
+}
+
+impl Shared {
+    /// Hands a letter to the task that owns the run; starts that task where there is none.
+    pub(crate) fn deliver(self: &Arc<Shared>, run: RunId, letter: Letter) -> Result<(), Error> {
+        self.check_works()?;
+        let mut active = self.active();
+        if active.get(&run).is_some_and(mpsc::Sender::is_closed) {
+            active.remove(&run);
+        }
+        let mailbox = active.entry(run).or_insert_with(|| {
+            let (sender, mailbox) = mpsc::channel(MAILBOX);
+            tokio::spawn(drive::load_and_drive(self.clone(), run, mailbox));
+            sender
+        });
+        mailbox.try_send(letter).map_err(|_| Error::Busy)
+    }
+
+    /// Makes this process the owner of a run that is about to be created.
+    pub(crate) fn enlist(&self, run: RunId) -> Result<mpsc::Receiver<Letter>, Error> {
+        self.check_works()?;
+        let mut active = self.active();
+        if active.len() >= self.most_active_runs {
+            return Err(Error::Busy);
+        }
+        let (sender, mailbox) = mpsc::channel(MAILBOX);
+        active.insert(run, sender);
+        Ok(mailbox)
+    }
+
+    /// Drives a run that [`Shared::enlist`] was called for.
+    pub(crate) fn spawn(
+        self: &Arc<Shared>,
+        run: Run,
+        mailbox: mpsc::Receiver<Letter>,
+        position: store::Position,
+    ) {
+        tokio::spawn(drive::drive(self.clone(), run, mailbox, position));
+    }
+
+    /// Gives a run up, unless a letter has come in the meantime.
+    pub(crate) fn retire(&self, run: RunId, mailbox: &mut mpsc::Receiver<Letter>) -> Option<Letter> {
+        let mut active = self.active();
+        let letter = mailbox.try_recv().ok();
+        if letter.is_none() {
+            active.remove(&run);
+        }
+        letter
+    }
+
+    /// Gives a run up that cannot go on; whoever waits for an answer from it hears that it was dropped.
+    pub(crate) fn forget(&self, run: RunId) {
+        self.active().remove(&run);
+    }
+
+    /// Stops everything; the first reason counts.
+    pub(crate) fn stop(&self, reason: &str) {
+        self.stopped.send_if_modified(|stopped| {
+            let is_first = stopped.is_none();
+            if is_first {
+                *stopped = Some(reason.to_owned());
+            }
+            is_first
+        });
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.borrow().is_some()
+    }
+
+    fn check_works(&self) -> Result<(), Error> {
+        self.stopped.borrow().clone().map_or(Ok(()), |reason| Err(Error::Stopped(reason)))
+    }
+
+    fn active(&self) -> MutexGuard<'_, HashMap<RunId, mpsc::Sender<Letter>>> {
+        self.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

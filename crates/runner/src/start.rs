@@ -1,0 +1,161 @@
+//! The way in: an alert starts the runs of every workflow that listens to it.
+
+use std::sync::Arc;
+
+use engine::{Run, Start, start_scope};
+use model::{Person, RunId, Trigger, TriggerKind};
+use serde_json::Value;
+use store::{Appended, Dedupe, Position};
+use tracing::{info, warn};
+use workflow::Workflow;
+
+use crate::error::Error;
+use crate::runner::Runner;
+
+/// An alert that has arrived.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// The path below `/hooks/`.
+    pub path: String,
+    /// The alert, as the sender wrote it.
+    pub alert: Arc<Value>,
+    /// How it came.
+    pub trigger: Trigger,
+}
+
+/// What became of an alert. Everything in it is on disk.
+#[derive(Debug, Clone, Default)]
+pub struct Received {
+    /// The runs that it started, or that it is a duplicate of.
+    pub runs: Vec<Started>,
+    /// The workflows that listen here and were not started.
+    pub unstarted: Vec<Unstarted>,
+}
+
+/// A run that an alert belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Started {
+    /// Which run.
+    pub run: RunId,
+    /// Of which workflow.
+    pub workflow: String,
+    /// Whether the run was there already.
+    pub is_duplicate: bool,
+}
+
+/// A workflow that was not started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unstarted {
+    /// Which workflow.
+    pub workflow: String,
+    /// Why its condition could not be evaluated; none: the condition said no.
+    pub error: Option<String>,
+}
+
+impl Runner {
+    /// Starts the runs of every workflow that listens on the alert's path and whose `when` holds. When it returns, the
+    /// runs are on disk. Where it fails, some of them may be: the sender sends again, and `dedupe` holds them together.
+    pub async fn receive(&self, delivery: Delivery) -> Result<Received, Error> {
+        let mut received = Received::default();
+        let mut last = Position::default();
+        let start = Start { trigger: delivery.trigger, alert: delivery.alert };
+        let scope = start_scope(&start);
+        for (workflow, trigger) in self.shared.workflows.listening(&delivery.path) {
+            let holds = trigger.when.as_ref().map_or(Ok(true), |when| when.holds(&scope));
+            match holds {
+                Ok(true) => {
+                    let (started, position) = self.create(workflow, start.clone()).await?;
+                    last = last.max(position);
+                    received.runs.push(started);
+                }
+                Ok(false) => {
+                    received.unstarted.push(Unstarted { workflow: workflow.name.clone(), error: None })
+                }
+                Err(error) => {
+                    warn!(workflow = %workflow.name, "the condition of a trigger cannot be evaluated");
+                    received
+                        .unstarted
+                        .push(Unstarted { workflow: workflow.name.clone(), error: Some(error.message) });
+                }
+            }
+        }
+        self.shared.store.durable(last).await?;
+        Ok(received)
+    }
+
+    /// Starts a workflow by hand. When it returns, the run is on disk.
+    pub async fn start(&self, workflow: &str, alert: Arc<Value>, by: Person) -> Result<Started, Error> {
+        let Some(workflow) = self.shared.workflows.get(workflow) else {
+            return Err(Error::NoSuchWorkflow(format!("there is no workflow `{workflow}`")));
+        };
+        let manual: Vec<_> = workflow.triggers.iter().filter(|t| t.kind == TriggerKind::Manual).collect();
+        if manual.is_empty() {
+            let message = format!("`{}` is not started by hand: it has no trigger `manual`", workflow.name);
+            return Err(Error::NoSuchWorkflow(message));
+        }
+        let may = |trigger: &&workflow::Trigger| {
+            trigger.roles.is_empty() || trigger.roles.iter().any(|role| by.roles.contains(role))
+        };
+        if !manual.iter().any(may) {
+            let message = format!("`{}` may not start `{}` by hand", by.name, workflow.name);
+            return Err(Error::NotAllowed(message));
+        }
+        let trigger = Trigger {
+            kind: TriggerKind::Manual,
+            received_at: self.shared.clock.now(),
+            headers: Default::default(),
+            query: Default::default(),
+            by: Some(by),
+        };
+        let (started, position) = self.create(workflow, Start { trigger, alert }).await?;
+        self.shared.store.durable(position).await?;
+        Ok(started)
+    }
+
+    async fn create(&self, workflow: &Arc<Workflow>, start: Start) -> Result<(Started, Position), Error> {
+        let shared = &self.shared;
+        let now = shared.clock.now();
+        let dedupe = self.dedupe(workflow, &start, now);
+        let id = RunId::new(uuid::Uuid::now_v7());
+        let mut mailbox = shared.enlist(id)?;
+        let (run, records) = Run::start(id, workflow.clone(), start, now);
+        let answer = shared.commit(&run, records, dedupe).await;
+        let started = |run, is_duplicate| Started { run, workflow: workflow.name.clone(), is_duplicate };
+        match answer {
+            Ok(Appended::At(position)) => {
+                info!(run = %id, workflow = %workflow.name, "run started");
+                shared.spawn(run, mailbox, position);
+                Ok((started(id, false), position))
+            }
+            Ok(Appended::Duplicate(first)) => {
+                shared.retire(id, &mut mailbox);
+                info!(run = %first, workflow = %workflow.name, "duplicate alert");
+                Ok((started(first, true), Position::LATEST))
+            }
+            Ok(Appended::Conflict | Appended::Fenced) => {
+                shared.retire(id, &mut mailbox);
+                shared.stop("another worker has taken over the runs of this one");
+                Err(Error::Stopped("another worker has taken over".to_owned()))
+            }
+            Err(error) => {
+                shared.retire(id, &mut mailbox);
+                shared.stop(&error.to_string());
+                Err(error.into())
+            }
+        }
+    }
+
+    /// The key under which one run exists; none where the workflow has no `dedupe`, or the alert lacks what it names.
+    fn dedupe(&self, workflow: &Workflow, start: &Start, now: model::Timestamp) -> Option<Dedupe> {
+        let dedupe = workflow.dedupe.as_ref()?;
+        match dedupe.key.eval_text(&start_scope(start)) {
+            Ok(key) => {
+                Some(Dedupe { key: format!("{}\n{key}", workflow.name), until: now.after(dedupe.window) })
+            }
+            Err(error) => {
+                warn!(workflow = %workflow.name, error = %error.message, "an alert has no dedupe key");
+                None
+            }
+        }
+    }
+}
