@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use engine::{Input, Run};
 use model::{Decision, Digest, Person, Resolution, RunId, RunStatus, RunSummary, StepKey};
@@ -28,6 +29,8 @@ pub struct Settings {
     pub most_active_runs: usize,
     /// How many calls may be under way at once.
     pub most_calls: usize,
+    /// How long finished runs are kept; none: for ever.
+    pub retention: Option<Duration>,
     /// The time that runs are told.
     pub clock: Clock,
 }
@@ -38,6 +41,7 @@ impl Default for Settings {
             worker: "local".to_owned(),
             most_active_runs: 10_000,
             most_calls: 512,
+            retention: None,
             clock: Clock::System,
         }
     }
@@ -104,6 +108,9 @@ impl Runner {
         });
         let runner = Runner { shared };
         tokio::spawn(tick(runner.shared.clone(), due));
+        if let Some(retention) = settings.retention {
+            tokio::spawn(prune(runner.shared.clone(), retention));
+        }
         runner.recover(&claim.runs);
         Ok(runner)
     }
@@ -154,11 +161,11 @@ impl Runner {
     }
 
     /// Takes nothing more, and waits until no call is under way or the time is over.
-    pub async fn stop(&self, patience: std::time::Duration) {
+    pub async fn stop(&self, patience: Duration) {
         self.shared.stop("the server is stopping");
         let idle = async {
             while !self.shared.active().is_empty() {
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
         if tokio::time::timeout(patience, idle).await.is_err() {
@@ -218,7 +225,23 @@ async fn tick(shared: Arc<Shared>, mut due: Due) {
         let letter = Letter { input: Input::Tick, reply: None };
         if let Err(error) = shared.deliver(run, letter) {
             warn!(%run, %error, "a timer was not delivered");
-            shared.timers.set(run, Some(shared.clock.now().after(std::time::Duration::from_secs(1))));
+            shared.timers.set(run, Some(shared.clock.now().after(Duration::from_secs(1))));
+        }
+    }
+}
+
+/// Forgets what finished long ago, once at the start and then every hour.
+async fn prune(shared: Arc<Shared>, retention: Duration) {
+    let mut hours = tokio::time::interval(Duration::from_secs(3600));
+    loop {
+        hours.tick().await;
+        if shared.is_stopped() {
+            return;
+        }
+        match shared.store.prune(shared.clock.now().before(retention)).await {
+            Ok(0) => {}
+            Ok(runs) => info!(runs, "finished runs were forgotten"),
+            Err(error) => warn!(%error, "finished runs could not be forgotten"),
         }
     }
 }

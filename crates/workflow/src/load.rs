@@ -247,7 +247,7 @@ fn read_step(
     Some(Step {
         id: id?,
         title: object.get("title").and_then(|node| node.template()),
-        connection: text_of(&object, "connection").or_else(|| manifest.connection.clone()),
+        connection: text_of(&object, "connection"),
         effect,
         on_doubt: if effect == Effect::Read { OnDoubt::Retry } else { manifest.on_doubt },
         needs,

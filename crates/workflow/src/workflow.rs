@@ -74,7 +74,7 @@ pub struct Step {
     pub title: Option<Template>,
     /// The node that it uses.
     pub node: Arc<Manifest>,
-    /// The name of the connection.
+    /// The name of the connection; none: the one of the node's product.
     pub connection: Option<String>,
     /// What it does to the world.
     pub effect: Effect,
