@@ -45,11 +45,8 @@ fn the_file_runs_without_naming_python() {
     let manager = Manager::new();
     let receiver = Receiver::start(|_| Answer::Status(202));
     let file = manager.alert("1795340000.101");
-    let output = Command::new("sh")
-        .arg(script())
-        .args(manager.arguments(&file, &receiver.url("/")))
-        .output()
-        .unwrap();
+    let output =
+        Command::new("sh").arg(script()).args(manager.arguments(&file, &receiver.url("/"))).output().unwrap();
 
     assert_eq!(status(&output), 0, "{}", manager.log());
     assert_eq!(receiver.ids(), ["1795340000.101"]);
@@ -67,12 +64,7 @@ fn an_alert_for_a_dead_receiver_waits_in_the_spool() {
     assert!(!manager.log().contains("hooks/wazuh"), "a path may hold a token");
     for path in manager.spool_files() {
         let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
-        assert_eq!(
-            mode,
-            if path.is_dir() { 0o700 } else { 0o600 },
-            "{}",
-            path.display()
-        );
+        assert_eq!(mode, if path.is_dir() { 0o700 } else { 0o600 }, "{}", path.display());
     }
 }
 
@@ -88,10 +80,7 @@ fn what_waits_goes_out_first_and_in_order() {
     receiver.answers(|_| Answer::Status(202));
     assert_eq!(manager.carries("1795340000.4", &receiver), 0);
 
-    assert_eq!(
-        receiver.ids(),
-        ["1795340000.1", "1795340000.2", "1795340000.3", "1795340000.4"]
-    );
+    assert_eq!(receiver.ids(), ["1795340000.1", "1795340000.2", "1795340000.3", "1795340000.4"]);
     assert_eq!(manager.spooled("pending"), [""; 0]);
     manager.logged(r#"INFO sent alerts from the spool to="127.0.0.1" sent="4" waiting="0""#);
 }
@@ -136,11 +125,7 @@ fn a_receiver_that_asks_for_time_is_given_time() {
     assert_eq!(status(&manager.by_hand("--flush", &receiver.url("/"))), 0);
     assert_eq!(receiver.ids(), ["1795340000.1", "1795340000.2"]);
     assert_eq!(manager.carries("1795340000.3", &receiver), 0);
-    assert_eq!(
-        receiver.ids().len(),
-        3,
-        "a receiver that takes alerts again is not waited for"
-    );
+    assert_eq!(receiver.ids().len(), 3, "a receiver that takes alerts again is not waited for");
 }
 
 #[test]
@@ -156,11 +141,7 @@ fn a_refused_alert_is_kept_with_the_reason_and_blocks_nothing() {
             "1795340000.1" => Answer::Status(refusal),
             _ => Answer::Status(202),
         });
-        assert_eq!(
-            manager.carries("1795340000.1", &receiver),
-            1,
-            "{refusal}: a person must act"
-        );
+        assert_eq!(manager.carries("1795340000.1", &receiver), 1, "{refusal}: a person must act");
         assert_eq!(manager.spooled("pending"), [""; 0]);
         assert_eq!(manager.spooled("refused"), ["1795340000.1"]);
         let log = manager.log();
@@ -208,11 +189,7 @@ fn an_alert_that_breaks_the_receiver_does_not_hold_back_the_others() {
     assert_eq!(status(&manager.by_hand("--flush", &receiver.url("/"))), 1);
     assert_eq!(receiver.ids(), ["1795340000.2", "1795340000.3"]);
     assert_eq!(manager.spooled("refused"), ["1795340000.1"]);
-    assert!(
-        manager
-            .reason()
-            .contains("the receiver fails on this alert and takes others")
-    );
+    assert!(manager.reason().contains("the receiver fails on this alert and takes others"));
 }
 
 #[test]
@@ -238,11 +215,7 @@ fn a_half_written_alert_is_never_sent() {
     let manager = Manager::new();
     let receiver = Receiver::start(|_| Answer::Status(503));
     manager.carries("1795340000.1", &receiver);
-    let folder = manager
-        .spool_files()
-        .into_iter()
-        .find(|path| path.ends_with("pending"))
-        .unwrap();
+    let folder = manager.spool_files().into_iter().find(|path| path.ends_with("pending")).unwrap();
     fs::write(folder.join(".01795340000000000000-100.json.1.draft"), b"{\"id\":").unwrap();
     receiver.answers(|_| Answer::Status(202));
     receiver.forget();
@@ -257,10 +230,8 @@ fn calls_at_the_same_time_deliver_each_alert_once() {
     let manager = Manager::new();
     let receiver = Receiver::start(|_| Answer::Status(202));
     let ids: BTreeSet<String> = (0..5).map(|number| format!("1795340000.{number}")).collect();
-    let calls: Vec<Child> = ids
-        .iter()
-        .map(|id| manager.start(&manager.alert(id), &receiver.url("/")))
-        .collect();
+    let calls: Vec<Child> =
+        ids.iter().map(|id| manager.start(&manager.alert(id), &receiver.url("/"))).collect();
     for call in calls {
         assert_eq!(status(&call.wait_with_output().unwrap()), 0, "{}", manager.log());
     }
@@ -298,29 +269,17 @@ fn a_full_spool_keeps_what_it_has_and_names_what_it_cannot_take() {
     let manager = Manager::with(json!({ "spool_max_mb": 0.008 }));
     let url = "http://127.0.0.1:1/";
     for id in ["1795340000.1", "1795340000.2"] {
-        assert_eq!(
-            status(&manager.send(&manager.alert(id), url)),
-            0,
-            "{}",
-            manager.log()
-        );
+        assert_eq!(status(&manager.send(&manager.alert(id), url)), 0, "{}", manager.log());
     }
     assert_eq!(status(&manager.send(&manager.alert("1795340000.3"), url)), 1);
 
     assert_eq!(manager.spooled("pending"), ["1795340000.1", "1795340000.2"]);
     manager.logged("SPOOL FULL, ALERT NOT SENT");
-    let missed = manager
-        .spool_files()
-        .into_iter()
-        .find(|path| path.ends_with("missed"))
-        .unwrap();
+    let missed = manager.spool_files().into_iter().find(|path| path.ends_with("missed")).unwrap();
     assert!(fs::read_to_string(missed).unwrap().ends_with("Z 1795340000.3\n"));
     let report = manager.by_hand("--status", url);
     let report = String::from_utf8(report.stdout).unwrap();
-    assert!(
-        report.contains("waiting 2 (oldest ") && report.contains("refused 0, missed 1"),
-        "{report}"
-    );
+    assert!(report.contains("waiting 2 (oldest ") && report.contains("refused 0, missed 1"), "{report}");
 }
 
 #[test]
@@ -350,10 +309,8 @@ fn what_is_no_alert_is_kept_and_not_sent() {
 fn a_byte_that_is_no_text_does_not_hide_an_alert() {
     let manager = Manager::new();
     let receiver = Receiver::start(|_| Answer::Status(202));
-    let file = manager.write(
-        "custom-portcullis-2.alert",
-        b"{\"id\":\"1795340000.9\",\"full_log\":\"root\xff\xfe\"}",
-    );
+    let file = manager
+        .write("custom-portcullis-2.alert", b"{\"id\":\"1795340000.9\",\"full_log\":\"root\xff\xfe\"}");
     assert_eq!(status(&manager.send(&file, &receiver.url("/"))), 0);
     assert_eq!(receiver.seen()[0].json()["full_log"], "root\u{fffd}\u{fffd}");
 }
@@ -361,23 +318,12 @@ fn a_byte_that_is_no_text_does_not_hide_an_alert() {
 #[test]
 fn a_hostile_name_or_text_reaches_neither_a_shell_nor_the_log() {
     let manager = Manager::new();
-    for name in [
-        "a b';touch pwned;'.alert",
-        "$(touch pwned).alert",
-        "new\nline ERROR forged.alert",
-        "--flush.alert",
-    ] {
+    for name in
+        ["a b';touch pwned;'.alert", "$(touch pwned).alert", "new\nline ERROR forged.alert", "--flush.alert"]
+    {
         let receiver = Receiver::start(|_| Answer::Status(202));
-        let file = manager.write(
-            name,
-            br#"{"id":"x\n2026 ERROR forged","full_log":"$(touch pwned)"}"#,
-        );
-        assert_eq!(
-            status(&manager.send(&file, &receiver.url("/"))),
-            0,
-            "{name:?}: {}",
-            manager.log()
-        );
+        let file = manager.write(name, br#"{"id":"x\n2026 ERROR forged","full_log":"$(touch pwned)"}"#);
+        assert_eq!(status(&manager.send(&file, &receiver.url("/"))), 0, "{name:?}: {}", manager.log());
         assert_eq!(receiver.seen().len(), 1);
         let missing = manager.folder.path().join(format!("not there {name}"));
         assert_eq!(status(&manager.send(&missing, &receiver.url("/"))), 2);
@@ -385,10 +331,7 @@ fn a_hostile_name_or_text_reaches_neither_a_shell_nor_the_log() {
     assert!(!manager.folder.path().join("pwned").exists());
     let log = manager.log();
     assert_eq!(log.lines().count(), 4, "{log}");
-    assert!(
-        log.lines()
-            .all(|line| line.contains("Z custom-portcullis ERROR cannot read the alert file"))
-    );
+    assert!(log.lines().all(|line| line.contains("Z custom-portcullis ERROR cannot read the alert file")));
 }
 
 #[test]
@@ -400,27 +343,12 @@ fn a_wrong_call_says_what_is_wrong() {
         (vec![], "expected ALERT_FILE API_KEY HOOK_URL"),
         (vec![alert], "expected ALERT_FILE API_KEY HOOK_URL"),
         (vec![alert, SECRET, ""], "hook_url in ossec.conf must be"),
-        (
-            vec![alert, SECRET, "file:///etc/passwd"],
-            "hook_url in ossec.conf must be",
-        ),
+        (vec![alert, SECRET, "file:///etc/passwd"], "hook_url in ossec.conf must be"),
         (vec![alert, SECRET, "http://user@127.0.0.1/"], "without a user"),
-        (
-            vec![alert, SECRET, "http://127.0.0.1:99999999/"],
-            "hook_url in ossec.conf is no address",
-        ),
-        (
-            vec![alert, SECRET, "http://127.0.0.1/a\r\nHost: b"],
-            "percent-encoded",
-        ),
-        (
-            vec![alert, "two\nlines", "http://127.0.0.1/"],
-            "characters that a header cannot carry",
-        ),
-        (
-            vec!["--delete-everything"],
-            "expected --flush, --retry-refused or --status",
-        ),
+        (vec![alert, SECRET, "http://127.0.0.1:99999999/"], "hook_url in ossec.conf is no address"),
+        (vec![alert, SECRET, "http://127.0.0.1/a\r\nHost: b"], "percent-encoded"),
+        (vec![alert, "two\nlines", "http://127.0.0.1/"], "characters that a header cannot carry"),
+        (vec!["--delete-everything"], "expected --flush, --retry-refused or --status"),
         (vec!["--flush", "--conf", "/nowhere"], "cannot read /nowhere"),
     ] {
         let output = manager.python().args(&arguments).output().unwrap();
@@ -491,9 +419,7 @@ impl Manager {
             "spool_dir": folder.path().join("spool"),
             "log_file": folder.path().join("integrations.log"),
         });
-        all.as_object_mut()
-            .unwrap()
-            .extend(options.as_object().unwrap().clone());
+        all.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
         fs::write(folder.path().join("options"), all.to_string()).unwrap();
         Self { folder }
     }
@@ -507,10 +433,7 @@ impl Manager {
     fn alert(&self, id: &str) -> PathBuf {
         let body =
             json!({ "id": id, "rule": { "level": 10, "id": "5763" }, "manager": { "name": "wazuh-01" } });
-        self.write(
-            &format!("custom-portcullis-{id}.alert"),
-            body.to_string().as_bytes(),
-        )
+        self.write(&format!("custom-portcullis-{id}.alert"), body.to_string().as_bytes())
     }
 
     /// What integratord passes, as it passes it.
@@ -537,10 +460,7 @@ impl Manager {
 
     fn start(&self, alert: &Path, hook_url: &str) -> Child {
         let mut command = self.python();
-        command
-            .args(self.arguments(alert, hook_url))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.args(self.arguments(alert, hook_url)).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().unwrap()
     }
 
@@ -562,12 +482,7 @@ impl Manager {
              <api_key>{SECRET}</api_key>\n  <options>{options}</options>\n</integration>\n</ossec_config>\n"
         );
         let conf = self.write("ossec.conf", conf.as_bytes());
-        self.python()
-            .arg(command)
-            .arg("--conf")
-            .arg(conf)
-            .output()
-            .unwrap()
+        self.python().arg(command).arg("--conf").arg(conf).output().unwrap()
     }
 
     fn log(&self) -> String {
@@ -586,10 +501,8 @@ impl Manager {
         while let Some(path) = found.get(next).cloned() {
             next += 1;
             if path.is_dir() {
-                let mut inside: Vec<_> = fs::read_dir(path)
-                    .unwrap()
-                    .map(|entry| entry.unwrap().path())
-                    .collect();
+                let mut inside: Vec<_> =
+                    fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
                 inside.sort();
                 found.extend(inside);
             }

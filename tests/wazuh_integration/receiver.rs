@@ -43,27 +43,14 @@ impl Request {
             .filter_map(|line| line.split_once(": "))
             .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
             .collect();
-        let length = headers
-            .iter()
-            .find(|(name, _)| name == "content-length")?
-            .1
-            .parse()
-            .ok()?;
+        let length = headers.iter().find(|(name, _)| name == "content-length")?.1.parse().ok()?;
         let mut body = vec![0; length];
         stream.read_exact(&mut body).ok()?;
-        Some(Self {
-            line: lines.remove(0),
-            headers,
-            body,
-        })
+        Some(Self { line: lines.remove(0), headers, body })
     }
 
     pub(super) fn header(&self, name: &str) -> Vec<&str> {
-        self.headers
-            .iter()
-            .filter(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
-            .collect()
+        self.headers.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect()
     }
 
     pub(super) fn json(&self) -> Value {

@@ -22,6 +22,7 @@ pub struct Command {
     pub inputs: Arc<Value>,
     /// How long the call may take.
     pub timeout: Duration,
-    /// Whether the intent has to be on disk before anything is sent, because the call may not be made twice.
+    /// Whether the intent, and with it everything before it, has to be on disk before anything is sent: the call leaves
+    /// a trace in the world, and a run that has forgotten it would leave another.
     pub needs_durable_intent: bool,
 }

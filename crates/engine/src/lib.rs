@@ -10,6 +10,7 @@ mod command;
 mod decide;
 mod input;
 mod prepare;
+pub mod rehearsal;
 mod retry;
 mod run;
 mod scope;

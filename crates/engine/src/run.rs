@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use expr::Scope;
 use model::{Event, Record, RunId, RunStatus, RunSummary, StepId, StepKey, StepStatus, Timestamp};
-use workflow::{OnDoubt, Step, Workflow};
+use workflow::{Effect, Step, Workflow};
 
 use crate::command::Command;
 use crate::input::{Input, Rejected, Start};
@@ -90,7 +90,7 @@ impl Run {
                 connection: step.connection.clone(),
                 inputs: prepared.inputs.clone(),
                 timeout: step.timeout,
-                needs_durable_intent: step.on_doubt != OnDoubt::Retry,
+                needs_durable_intent: step.effect != Effect::Read,
             })
             .collect()
     }

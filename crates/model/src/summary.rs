@@ -8,7 +8,6 @@ use crate::time::Timestamp;
 
 /// Where a run stands, small enough to keep for every run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct RunSummary {
     /// Which run.
     pub run: RunId,

@@ -1,8 +1,8 @@
 //! The loop of a run: append facts, perform commands, feed the results back.
 //!
-//! Facts are appended before anything is done about them. Where a call may not be made twice, its intent is on disk
-//! before it is made; where a person is told something, it is on disk before they are told. Nowhere else does anybody
-//! wait for the disk.
+//! Facts are appended before anything is done about them. Where a call leaves a trace in the world, everything that led
+//! to it is on disk before it is made; where a person is told something, it is on disk before they are told. Nowhere
+//! else does anybody wait for the disk: what was only read is read again.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -100,9 +100,12 @@ impl Driver {
         loop {
             self.perform_commands().await?;
             let letter = if self.calls.is_empty() {
-                match self.mailbox.try_recv().ok().or_else(|| self.rest()) {
-                    Some(letter) => letter,
-                    None => return Ok(()),
+                match self.mailbox.try_recv() {
+                    Ok(letter) => letter,
+                    Err(_) => match self.rest().await? {
+                        Some(letter) => letter,
+                        None => return Ok(()),
+                    },
                 }
             } else {
                 tokio::select! {
@@ -117,11 +120,15 @@ impl Driver {
         }
     }
 
-    /// Nothing is under way: leaves the run to the clock and to people, unless a letter has come.
-    fn rest(&mut self) -> Option<Letter> {
+    /// Nothing is under way: leaves the run to the clock and to people, unless a letter has come. What people are asked
+    /// is on disk first: a question that a crash takes back would be answered in vain.
+    async fn rest(&mut self) -> Result<Option<Letter>, Error> {
         let run = self.run.id();
+        if !self.run.status().is_finished() {
+            self.shared.store.durable(self.position).await?;
+        }
         self.shared.timers.set(run, self.run.wake_at());
-        self.shared.retire(run, &mut self.mailbox)
+        Ok(self.shared.retire(run, &mut self.mailbox))
     }
 
     async fn take(&mut self, letter: Letter) -> Result<(), Error> {

@@ -83,6 +83,13 @@ impl Diagnostics {
         self.findings.push(diagnostic);
     }
 
+    /// Shows these bytes as stars from now on.
+    pub fn hide(&mut self, at: Range<usize>) {
+        let at = self.clamp(&at);
+        let stars = "*".repeat(at.len());
+        self.source.replace_range(at, &stars);
+    }
+
     /// The findings, in the order of their places.
     pub fn findings(&self) -> Vec<&Diagnostic> {
         let mut findings: Vec<&Diagnostic> = self.findings.iter().collect();

@@ -9,6 +9,7 @@ use model::{
 };
 use proptest::prelude::*;
 use serde_json::json;
+use workflow::OnDoubt;
 
 use super::world::{World, id, person, workflow};
 use crate::{Input, Run};
@@ -150,7 +151,7 @@ proptest! {
         for end in 1..=world.journal.len() {
             let prefix = &world.journal[..end];
             let mut run = Run::replay(id(), workflow(&text), prefix).unwrap();
-            let under_way: Vec<_> = run.commands().into_iter().filter(|c| c.needs_durable_intent).collect();
+            let under_way: Vec<_> = run.commands().into_iter().filter(|c| c.node.on_doubt == OnDoubt::Ask).collect();
             let (records, result) = run.handle(Input::Recovered, world.now);
             prop_assert!(result.is_ok());
             for command in under_way {

@@ -76,6 +76,11 @@ impl Document {
         self.findings.borrow_mut().push(diagnostic);
     }
 
+    /// Keeps these bytes out of every finding.
+    pub fn hide(&self, at: Range<usize>) {
+        self.findings.borrow_mut().hide(at);
+    }
+
     /// Whether an error was found.
     pub fn has_errors(&self) -> bool {
         self.findings.borrow().has_errors()

@@ -212,6 +212,17 @@ impl<'a> Node<'a> {
         None
     }
 
+    /// Reports that the text here is not what it should be.
+    pub fn not<T>(&self, what: &str) -> Option<T> {
+        self.report(Diagnostic::error("wrong-value", self.at(), format!("this is not {what}")));
+        None
+    }
+
+    /// Keeps the value out of every finding: it is a secret that should not stand in the file.
+    pub fn hide(&self) {
+        self.document.hide(self.at());
+    }
+
     fn expression_error(&self, error: &CompileError, text: &str) {
         let whole = self.at();
         let at = error.at.as_ref().and_then(|at| {

@@ -1,0 +1,232 @@
+//! Compares what came with what a test expects.
+
+use std::collections::BTreeMap;
+
+use model::{Event, FailureClass, Record, RunStatus, SkipReason, StepId, StepStatus, WaitingFor};
+use serde_json::Value;
+
+use super::Problem;
+use super::file::{Answers, Test};
+use super::play::Played;
+use crate::Run;
+
+pub(super) fn problems(test: &Test, played: &Played) -> Vec<Problem> {
+    let run = match (&played.run, test.expected.starts) {
+        (Ok(run), true) => run,
+        (Err(_), false) => return Vec::new(),
+        (Ok(_), false) => return vec![Problem::new("the alert starts the workflow, and should not")],
+        (Err(why), true) => {
+            let problem = Problem::new(format!("the alert does not start the workflow: {why}"));
+            return vec![problem.help("expect: { starts: false } if it should not")];
+        }
+    };
+    if !played.stuck.is_empty() {
+        return played.problems.clone();
+    }
+    let mut problems = played.problems.clone();
+    unused(test, played, &mut problems);
+    open_ends(test, run, &mut problems);
+    broken_expressions(test, &played.journal, &mut problems);
+    statuses(test, run, &mut problems);
+    calls(test, played, &mut problems);
+    outputs(test, &played.journal, &mut problems);
+    inputs(test, run, &played.journal, &mut problems);
+    problems
+}
+
+/// What the test says and the run never asked for. A gate that nobody came to is not a gate.
+fn unused(test: &Test, played: &Played, problems: &mut Vec<Problem>) {
+    for (step, answers) in &test.answers {
+        let used = played.answered.get(step).copied().unwrap_or_default();
+        let has_lapsed = |record: &Record| matches!(&record.event, Event::ApprovalExpired { step: expired } if expired.step == *step);
+        let what = match answers {
+            Answers::Expire if played.journal.iter().any(has_lapsed) => continue,
+            Answers::Expire => format!("nobody was asked before `{step}`, so nothing could expire"),
+            Answers::Given(answers) => match answers.get(used) {
+                None => continue,
+                Some(answer) => format!("`{}` was not asked before `{step}`", answer.by),
+            },
+        };
+        problems.push(Problem::new(what));
+    }
+    for (step, resolutions) in &test.resolutions {
+        let used = played.resolved.get(step).copied().unwrap_or_default();
+        if let Some(resolved) = resolutions.get(used) {
+            problems.push(Problem::new(format!("`{step}` was not in doubt when `{}` came", resolved.by)));
+        }
+    }
+    if let Some(step) = &test.crash
+        && !played.has_crashed
+    {
+        problems.push(Problem::new(format!("the process did not die at `{step}.sent`: it was never sent")));
+    }
+}
+
+/// What the run still waits for although the test does not say that it should.
+fn open_ends(test: &Test, run: &Run, problems: &mut Vec<Problem>) {
+    if test.expected.run == Some(RunStatus::Waiting) {
+        return;
+    }
+    for waiting in run.summary().waiting {
+        let step = &waiting.step.step;
+        if test.expected.steps.get(step).is_some_and(|expected| run.step_status(step) == Some(*expected)) {
+            continue;
+        }
+        let problem = match &waiting.reason {
+            WaitingFor::Approval { ask, .. } => {
+                let help = format!("approvals: {{ {step}: {{ decision: approve, by: ana, reason: ... }} }}");
+                Problem::new(format!("`{step}` waits for an answer: {ask}")).help(help)
+            }
+            WaitingFor::Resolution { message } => {
+                let help = format!(
+                    "expect: {{ status: {{ {step}: in_doubt }} }}, or resolve: {{ {step}: {{ resolution: ok, by: ana, reason: ... }} }}"
+                );
+                Problem::new(format!("`{step}` is in doubt: {message}")).help(help)
+            }
+        };
+        problems.push(problem);
+    }
+}
+
+/// A step whose own expressions failed, where the test does not expect a failure.
+fn broken_expressions(test: &Test, journal: &[Record], problems: &mut Vec<Problem>) {
+    for record in journal {
+        let Event::StepFailed { step, failure, retry_at: None } = &record.event else { continue };
+        let is_expected = test.expected.steps.get(&step.step) == Some(&StepStatus::Failed);
+        if failure.class == FailureClass::Input && !is_expected {
+            problems.push(Problem::new(format!("`{step}` cannot be performed: {failure}")));
+        }
+    }
+}
+
+fn statuses(test: &Test, run: &Run, problems: &mut Vec<Problem>) {
+    if let Some(expected) = test.expected.run
+        && run.status() != expected
+    {
+        problems.push(Problem::difference("status of the run", expected.as_str(), run.status().as_str()));
+    }
+    for (step, expected) in &test.expected.steps {
+        let got = run.step_status(step).map_or("nothing", StepStatus::as_str);
+        if got != expected.as_str() {
+            problems.push(Problem::difference(format!("status of `{step}`"), expected.as_str(), got));
+        }
+    }
+}
+
+fn calls(test: &Test, played: &Played, problems: &mut Vec<Problem>) {
+    for (node, expected) in &test.expected.calls {
+        let got = played.calls.get(node).copied().unwrap_or_default();
+        if got != *expected {
+            let what = format!("calls of `{node}`");
+            problems.push(Problem::difference(what, expected.to_string(), got.to_string()));
+        }
+    }
+}
+
+fn outputs(test: &Test, journal: &[Record], problems: &mut Vec<Problem>) {
+    let finished = journal.iter().find_map(|record| match &record.event {
+        Event::RunFinished { outputs, errors, .. } => Some((outputs, errors)),
+        Event::RunStarted { .. }
+        | Event::StepStarted { .. }
+        | Event::StepSucceeded { .. }
+        | Event::StepFailed { .. }
+        | Event::StepSkipped { .. }
+        | Event::StepInDoubt { .. }
+        | Event::DelayStarted { .. }
+        | Event::ApprovalRequested { .. }
+        | Event::ApprovalDecided { .. }
+        | Event::ApprovalExpired { .. }
+        | Event::Resolved { .. }
+        | Event::RunCancelled { .. } => None,
+    });
+    for (name, expected) in &test.expected.outputs {
+        let what = format!("output `{name}`");
+        let Some((outputs, errors)) = finished else {
+            problems.push(Problem::difference(what, shown(expected), "nothing: the run has not finished"));
+            continue;
+        };
+        match (outputs.get(name), errors.get(name)) {
+            (Some(got), _) if got == expected => {}
+            (Some(got), _) => problems.push(Problem::difference(what, shown(expected), shown(got))),
+            (None, error) => {
+                let error = error.map_or("nothing", String::as_str);
+                problems.push(Problem::difference(what, shown(expected), error));
+            }
+        }
+    }
+}
+
+fn inputs(test: &Test, run: &Run, journal: &[Record], problems: &mut Vec<Problem>) {
+    let given = given(run, journal);
+    for (step, expected) in &test.expected.inputs {
+        match given.get(step) {
+            Some(got) => compare(expected, got, format!("inputs of `{step}`"), problems),
+            None => problems.push(Problem::new(format!("`{step}` never came so far as to have inputs"))),
+        }
+    }
+}
+
+/// The inputs that each step was last performed with, put before people with, or held back with.
+fn given<'a>(run: &Run, journal: &'a [Record]) -> BTreeMap<StepId, &'a Value> {
+    let mut given = BTreeMap::new();
+    for record in journal {
+        let (step, inputs) = match &record.event {
+            Event::StepStarted { step, inputs, .. } => (step, inputs),
+            Event::StepSkipped { step, reason: SkipReason::Shadow { inputs, .. } } => (step, inputs),
+            Event::ApprovalRequested { step, request } => match &request.inputs {
+                Some(inputs) => (step, inputs),
+                None => continue,
+            },
+            // What `set` gives is what it was given.
+            Event::StepSucceeded { step, output } if is_set(run, &step.step) => (step, output),
+            Event::RunStarted { .. }
+            | Event::StepSucceeded { .. }
+            | Event::StepFailed { .. }
+            | Event::StepSkipped { .. }
+            | Event::StepInDoubt { .. }
+            | Event::DelayStarted { .. }
+            | Event::ApprovalDecided { .. }
+            | Event::ApprovalExpired { .. }
+            | Event::Resolved { .. }
+            | Event::RunCancelled { .. }
+            | Event::RunFinished { .. } => continue,
+        };
+        given.insert(step.step.clone(), inputs.as_ref());
+    }
+    given
+}
+
+fn is_set(run: &Run, step: &StepId) -> bool {
+    let node = run.workflow().step(step).and_then(|step| step.node.engine_node());
+    node == Some(workflow::EngineNode::Set)
+}
+
+/// What is expected has to be there; an object may have more keys.
+fn compare(expected: &Value, got: &Value, place: String, problems: &mut Vec<Problem>) {
+    match (expected, got) {
+        (Value::Object(expected), Value::Object(object)) => {
+            for (key, expected) in expected {
+                let place = format!("{place}, `{key}`");
+                match object.get(key) {
+                    Some(got) => compare(expected, got, place, problems),
+                    None => problems.push(Problem::difference(place, shown(expected), "nothing")),
+                }
+            }
+        }
+        (Value::Array(expected), Value::Array(list)) if expected.len() == list.len() => {
+            for (index, (expected, got)) in expected.iter().zip(list).enumerate() {
+                compare(expected, got, format!("{place}, {index}"), problems);
+            }
+        }
+        (expected, got) if expected == got => {}
+        (expected, got) => problems.push(Problem::difference(place, shown(expected), shown(got))),
+    }
+}
+
+/// Text of several lines as it is, anything else as JSON.
+fn shown(value: &Value) -> String {
+    match value.as_str() {
+        Some(text) if text.trim_end().contains('\n') => text.to_owned(),
+        _ => value.to_string(),
+    }
+}

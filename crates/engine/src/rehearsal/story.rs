@@ -1,0 +1,85 @@
+//! A run as a person would tell it: a line for each fact.
+
+use std::fmt;
+
+use model::{Event, Record, SkipReason, StepKey, Timestamp};
+
+use crate::summary;
+
+/// The line of one fact; time counts from the start of the run.
+pub(super) fn line(record: &Record, start: Timestamp) -> String {
+    note(record.at, start, tell(&record.event, start))
+}
+
+/// A line about something that is no fact of the run.
+pub(super) fn note(at: Timestamp, start: Timestamp, text: impl fmt::Display) -> String {
+    format!("{:>7}  {}", clock(at, start), summary::line(&text.to_string()))
+}
+
+/// The time since the start, in full seconds.
+fn clock(at: Timestamp, start: Timestamp) -> String {
+    let seconds = at.since(start).as_secs();
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds}s"),
+        (0, minutes, seconds) => format!("{minutes}m{seconds:02}s"),
+        (hours, minutes, _) => format!("{hours}h{minutes:02}m"),
+    }
+}
+
+fn tell(event: &Event, start: Timestamp) -> String {
+    match event {
+        Event::RunStarted { workflow, .. } => format!("run of {} started", workflow.name),
+        Event::StepStarted { step, attempt, inputs, target } => {
+            let target = target.as_ref().map(|target| format!(" on {target}")).unwrap_or_default();
+            format!("{step} sent, attempt {attempt}{target}: {inputs}")
+        }
+        Event::StepSucceeded { step, output } => format!("{step} ok: {output}"),
+        Event::StepFailed { step, failure, retry_at } => {
+            let again = retry_at.map(|at| format!(", again at {}", clock(at, start)));
+            format!("{step} failed: {failure} ({}){}", failure.class, again.unwrap_or_default())
+        }
+        Event::StepSkipped { step, reason } => skipped(step, reason),
+        Event::StepInDoubt { step, failure } => format!("{step} in doubt: {failure} ({})", failure.class),
+        Event::DelayStarted { step, until } => {
+            format!("{step} waits until {}", clock(*until, start))
+        }
+        Event::ApprovalRequested { step, request } => {
+            let whom = request.from.role.as_deref().unwrap_or("anybody");
+            format!("{step} asks {whom}: {}", request.ask)
+        }
+        Event::ApprovalDecided { step, decision, by, reason, .. } => {
+            let decision = match decision {
+                model::Decision::Approve => "approved",
+                model::Decision::Reject => "rejected",
+            };
+            let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            format!("{step} {decision} by {}{reason}", by.name)
+        }
+        Event::ApprovalExpired { step } => format!("{step} expired: nobody answered in time"),
+        Event::Resolved { step, resolution, by, reason } => {
+            let resolution = match resolution {
+                model::Resolution::Ok => "it happened",
+                model::Resolution::Failed => "it did not happen",
+                model::Resolution::SendAgain => "send it again",
+            };
+            format!("{step} resolved by {}, {resolution}: {reason}", by.name)
+        }
+        Event::RunCancelled { by, reason } => format!("run cancelled by {}: {reason}", by.name),
+        Event::RunFinished { status, outputs, errors } => {
+            let outputs = outputs.iter().map(|(name, value)| format!(" {name}={value}"));
+            let errors = errors.iter().map(|(name, error)| format!(" {name}: {error}"));
+            format!("run {}{}", status.as_str(), outputs.chain(errors).collect::<String>())
+        }
+    }
+}
+
+fn skipped(step: &StepKey, reason: &SkipReason) -> String {
+    match reason {
+        SkipReason::Condition => format!("{step} skipped by its own `if`"),
+        SkipReason::StoppedBy(need) => format!("{step} skipped, stopped by {need}"),
+        SkipReason::Shadow { inputs, target } => {
+            let target = target.as_ref().map(|target| format!(" on {target}")).unwrap_or_default();
+            format!("{step} held back (shadow){target}: {inputs}")
+        }
+    }
+}

@@ -1,0 +1,180 @@
+use workflow::{Action, Effect};
+
+use super::*;
+use crate::trial::{TestReport, run_recipe_tests, run_tests};
+
+fn embedded() -> (Catalog, Recipes) {
+    load([]).unwrap_or_else(|findings| {
+        let findings: Vec<String> = findings.iter().map(|finding| finding.render(false)).collect();
+        panic!("{}", findings.join("\n\n"))
+    })
+}
+
+/// All that is wrong with the tests of a node or product.
+fn problems(name: &str, reports: &[TestReport]) -> Vec<String> {
+    let failed = reports
+        .iter()
+        .filter_map(|report| Some(format!("{name}: {}: {}", report.name, report.problem.as_ref()?)));
+    let has = |success| reports.iter().any(|report| report.expects_success == success);
+    let missing = [(true, "success"), (false, "failure")].into_iter().filter(|(success, _)| !has(*success));
+    failed.chain(missing.map(|(_, what)| format!("{name} has no test of a {what}"))).collect()
+}
+
+#[test]
+fn every_node_passes_its_own_tests() {
+    let (catalog, recipes) = embedded();
+    let calling = catalog.iter().filter(|manifest| matches!(manifest.action, Action::Request(_)));
+    let problems: Vec<String> = calling
+        .flat_map(|manifest| {
+            let recipe = manifest.connection.as_ref().and_then(|product| recipes.get(product));
+            assert!(manifest.docs.is_some(), "{} has no docs", manifest.name);
+            problems(&manifest.name, &run_tests(manifest, recipe.map(|recipe| &**recipe)))
+        })
+        .collect();
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[test]
+fn every_product_passes_its_own_tests() {
+    let (_, recipes) = embedded();
+    let problems: Vec<String> =
+        recipes.iter().flat_map(|recipe| problems(&recipe.product, &run_recipe_tests(recipe))).collect();
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[test]
+fn the_examples_of_the_readme_are_true() {
+    let readme = FOLDER.get_file("README.md").and_then(|file| file.contents_utf8()).unwrap();
+    let examples: Vec<&str> =
+        readme.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let [node, recipe] = examples.as_slice() else { panic!("two examples") };
+    let files = [("ticket/connection.yaml", *recipe), ("ticket/close.yaml", *node)];
+    let files = files.map(|(file, text)| (file.to_owned(), text.to_owned()));
+    let (catalog, recipes) = load(files).unwrap_or_else(|findings| panic!("{}", findings[0]));
+    let recipe = recipes.get("ticket").unwrap();
+    let reports = run_tests(catalog.get("ticket.close").unwrap(), Some(recipe));
+    assert_eq!(problems("node", &reports), Vec::<String>::new());
+    assert_eq!(problems("product", &run_recipe_tests(recipe)), Vec::<String>::new());
+}
+
+#[test]
+fn the_catalogue_has_what_it_is_known_for() {
+    let (catalog, recipes) = embedded();
+    let names: Vec<&str> = catalog.iter().map(|manifest| manifest.name.as_str()).collect();
+    insta::assert_snapshot!(names.join(" "), @"approval delay http manual set thehive.add_comment thehive.add_observable thehive.add_task_log thehive.close_case thehive.create_case thehive.create_task thehive.get_task thehive.update_case thehive.update_task virustotal.ip wazuh.active_response wazuh.authenticate wazuh.get_agent wazuh.list_agents webhook");
+    let products: Vec<&str> = recipes.iter().map(|recipe| recipe.product.as_str()).collect();
+    assert_eq!(products, ["thehive", "virustotal", "wazuh"]);
+    let disrupting = catalog.iter().filter(|manifest| manifest.effect == Some(Effect::Disrupt));
+    assert_eq!(
+        disrupting.map(|manifest| manifest.name.as_str()).collect::<Vec<_>>(),
+        ["wazuh.active_response"]
+    );
+}
+
+/// All findings about these files of an operator, one a line.
+fn check(files: &[(&str, &str)]) -> String {
+    let files = files.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned()));
+    let Err(all) = load(files) else { return "fine".to_owned() };
+    let lines = all.iter().flat_map(|findings| {
+        findings.findings().into_iter().map(|finding| {
+            let (line, column) = findings.line_and_column(finding.at.start);
+            format!("{}:{line}:{column} {}: {}", findings.file(), finding.rule, finding.message)
+        })
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+const RECIPE: &str = "
+product: ticket
+summary: Our ticket system.
+settings:
+  key: { secret: true, required: true, summary: The key. }
+login: { bearer: \"{{ settings.key }}\" }
+";
+const NODE: &str = "
+node: ticket.close
+summary: Closes a ticket.
+connection: ticket
+effect: write
+on_doubt: retry
+inputs:
+  id: { type: string, required: true, summary: The id. }
+request: { method: POST, path: \"/tickets/{{ urlencode inputs.id }}/close\" }
+";
+
+#[test]
+fn an_operator_adds_a_product() {
+    assert_eq!(check(&[("ticket/connection.yaml", RECIPE), ("ticket/close.yaml", NODE)]), "fine");
+    assert_eq!(check(&[("ticket/close.yaml", NODE), ("ticket/connection.yaml", RECIPE)]), "fine");
+}
+
+#[test]
+fn what_is_wrong_with_an_added_node_is_said_with_its_place() {
+    let node =
+        NODE.replace("urlencode inputs.id", "inputs.id").replace("connection: ticket", "connection: tickets");
+    insta::assert_snapshot!(check(&[("a.yaml", &node)]), @"
+    a.yaml:4:13 unknown-product: there is no connection.yaml for `tickets`: there are thehive, virustotal, wazuh
+    a.yaml:9:45 unescaped-path: `inputs.id` stands in a path as it came: write `urlencode inputs.id`
+    ");
+    let node = NODE.replace("inputs.id", "inputs.number") + "succeeds_when: respons.status == 200\n";
+    insta::assert_snapshot!(check(&[("a/connection.yaml", RECIPE), ("a.yaml", &node)]), @"
+    a.yaml:9:55 unknown-input: there is no input `number`
+    a.yaml:10:16 unknown-root: there is no `respons.status` here: there are inputs, connection, response, empty
+    ");
+    let node = NODE.replace("request: { method", "native: close\nx: { method");
+    insta::assert_snapshot!(check(&[("a/connection.yaml", RECIPE), ("a.yaml", &node)]), @"a.yaml:10:1 unknown-key: there is no key `x` here");
+    let taken = NODE.replace("ticket.close", "wazuh.get_agent");
+    insta::assert_snapshot!(check(&[("a/connection.yaml", RECIPE), ("a.yaml", &taken)]), @"a.yaml:2:7 duplicate-node: there is a node `wazuh.get_agent` already");
+}
+
+#[test]
+fn what_is_wrong_with_a_recipe_is_said_with_its_place() {
+    let recipe =
+        RECIPE.replace("bearer: \"{{ settings.key }}\"", "bearer: \"{{ settings.kee }}\"") + "base: api\n";
+    insta::assert_snapshot!(check(&[("a/connection.yaml", &recipe)]), @"
+    a/connection.yaml:6:22 unknown-root: there is no setting `kee`: it has to stand in `settings`
+    a/connection.yaml:7:7 wrong-type: this has to be a path that begins with `/` and does not end with one, not text
+    ");
+    let recipe = RECIPE.replace("bearer:", "digest:") + "failures: [{ when: inputs.a == 1, message: x }]\n";
+    insta::assert_snapshot!(check(&[("a/connection.yaml", &recipe)]), @"
+    a/connection.yaml:6:1 wrong-type: this has to be `none`, or one of `basic`, `bearer`, `header` and `token`, not a map
+    a/connection.yaml:6:10 unknown-key: there is no key `digest` here
+    a/connection.yaml:7:20 unknown-root: there is no `inputs.a` here: there are response, connection, phase
+    ");
+    let recipe = RECIPE.replace("product: ticket", "product: wazuh");
+    insta::assert_snapshot!(check(&[("a/connection.yaml", &recipe)]), @"a/connection.yaml:2:10 duplicate-product: there is a recipe for `wazuh` already");
+    let recipe = RECIPE.replace("login: { bearer: \"{{ settings.key }}\" }", "login: open\nidle_timeout: 3");
+    insta::assert_snapshot!(check(&[("a/connection.yaml", &recipe)]), @"
+    a/connection.yaml:6:8 wrong-value: `open` is not one of the values that stand here
+    a/connection.yaml:7:15 wrong-type: `3` is not a duration: write a whole number with ms, s, m, h or d, as in `30s`
+    ");
+}
+
+#[test]
+fn a_test_that_is_none_or_that_fails_says_so() {
+    let (catalog, _) = load([
+        ("a/connection.yaml".to_owned(), RECIPE.to_owned()),
+        ("a.yaml".to_owned(), NODE.to_owned() + "
+tests:
+  - name: typing error
+    imputs: { id: x }
+  - { name: other output, inputs: { id: x }, response: { status: 200, json: { a: 1 } }, output: { a: 2 } }
+  - { name: other path, inputs: { id: x }, request: { method: POST, url: /tickets/y/close }, response: { status: 200 }, output: {} }
+  - { name: no failure, inputs: { id: x }, response: { status: 200, json: {} }, failed: { class: rejected, message: no } }
+  - { name: nothing expected, inputs: { id: x }, response: { status: 200 } }
+"),
+    ])
+    .unwrap();
+    let reports = run_tests(catalog.get("ticket.close").unwrap(), None);
+    let shown: Vec<String> = reports
+        .iter()
+        .map(|report| format!("{}: {}", report.name, report.problem.as_deref().unwrap_or("ok")))
+        .collect();
+    insta::assert_snapshot!(shown.join("\n"), @r#"
+    typing error: this is not a test: unknown field `imputs`, expected one of `name`, `inputs`, `connection`, `phase`, `request`, `response`, `output`, `failed`, `unknown`
+    other output: output: expected {"a":2}, not {"a":1}
+    other path: url: expected "/tickets/y/close", not "/tickets/x/close"
+    no failure: the outcome is another: succeeded with {}
+    nothing expected: a test expects exactly one of `output`, `failed` and `unknown`
+    "#);
+}

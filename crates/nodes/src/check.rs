@@ -1,0 +1,107 @@
+//! What is checked about a node beyond its shape: that its connection exists, that its expressions read what is there,
+//! and that no input stands in a path as it came.
+
+use std::ops::Range;
+
+use expr::{Reference, ValueTemplate};
+use workflow::{Action, Diagnostic, Diagnostics, FailureRule, InputKind, Manifest, Request};
+
+use crate::catalog::Recipes;
+
+/// Checks a node against the recipes.
+pub(crate) fn node(file: &str, text: &str, recipes: &Recipes) -> Result<(), Diagnostics> {
+    let manifest = Manifest::parse(file, text)?;
+    let mut check = Check { manifest: &manifest, findings: Diagnostics::new(file, text) };
+    check.connection(recipes);
+    match &manifest.action {
+        Action::Request(request) => check.request(request),
+        Action::Native(name) => {
+            let message = format!("there is no function `{name}` in this program");
+            check.report("unknown-function", name, message);
+        }
+        Action::Engine(_) | Action::Trigger(_) => {}
+    }
+    if check.findings.has_errors() { Err(check.findings) } else { Ok(()) }
+}
+
+/// Where a word first stands in a text.
+pub(crate) fn place_of(text: &str, word: &str) -> Range<usize> {
+    text.find(word).map_or(0..0, |start| start..start + word.len())
+}
+
+struct Check<'a> {
+    manifest: &'a Manifest,
+    findings: Diagnostics,
+}
+
+impl Check<'_> {
+    fn report(&mut self, rule: &'static str, word: &str, message: String) {
+        let at = place_of(&self.manifest.text, word);
+        self.findings.push(Diagnostic::error(rule, at, message));
+    }
+
+    fn connection(&mut self, recipes: &Recipes) {
+        let Some(product) = &self.manifest.connection else { return };
+        if recipes.get(product).is_none() {
+            let known: Vec<&str> = recipes.iter().map(|recipe| recipe.product.as_str()).collect();
+            let message =
+                format!("there is no connection.yaml for `{product}`: there are {}", known.join(", "));
+            self.report("unknown-product", product, message);
+        }
+    }
+
+    fn request(&mut self, request: &Request) {
+        const SENT: &[&str] = &["inputs"];
+        const READ: &[&str] = &["inputs", "connection", "response", "empty"];
+        const JUDGED: &[&str] = &["inputs", "connection", "response", "phase"];
+        let values = [&request.query, &request.headers, &request.json].into_iter().flatten();
+        let templates = [&request.method, &request.path].into_iter().chain(&self.manifest.target);
+        let sent = templates.flat_map(|template| template.references());
+        self.references(sent.chain(values.flat_map(ValueTemplate::references)), SENT);
+        self.references(request.output.iter().flat_map(ValueTemplate::references), READ);
+        self.references(request.succeeds_when.iter().flat_map(|when| when.references()), READ);
+        self.references(request.failures.iter().flat_map(rule_references), JUDGED);
+        self.path(request);
+    }
+
+    fn references<'r>(&mut self, references: impl IntoIterator<Item = &'r Reference>, roots: &[&str]) {
+        for reference in references {
+            let text = reference.text();
+            if !roots.contains(&reference.root()) {
+                let message = format!("there is no `{text}` here: there are {}", roots.join(", "));
+                self.report("unknown-root", &text, message);
+                continue;
+            }
+            let input = reference.path.get(1).filter(|_| reference.root() == "inputs");
+            if let Some(input) = input.filter(|input| !self.manifest.inputs.contains_key(*input)) {
+                let message = format!("there is no input `{input}`");
+                self.report("unknown-input", &text, message);
+            }
+        }
+    }
+
+    /// An input that stands in a path is encoded there, unless it cannot hold anything that a path gives a meaning.
+    fn path(&mut self, request: &Request) {
+        let source = request.path.source();
+        let is_whole = self.manifest.connection.is_none() && source.matches("{{").count() == 1;
+        if is_whole {
+            return;
+        }
+        for part in source.split("{{").skip(1) {
+            let expression = part.split("}}").next().unwrap_or_default().trim();
+            let kind = expression.strip_prefix("inputs.").and_then(|name| self.manifest.inputs.get(name));
+            let is_harmless =
+                kind.is_some_and(|input| matches!(input.kind, InputKind::AgentId | InputKind::Integer));
+            if !is_harmless && !expression.starts_with("urlencode ") {
+                let message =
+                    format!("`{expression}` stands in a path as it came: write `urlencode {expression}`");
+                self.report("unescaped-path", expression, message);
+            }
+        }
+    }
+}
+
+fn rule_references(rule: &FailureRule) -> impl Iterator<Item = &Reference> {
+    let texts = std::iter::once(&rule.message).chain(&rule.help);
+    rule.when.references().iter().chain(texts.flat_map(|text| text.references()))
+}

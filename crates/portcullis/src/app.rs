@@ -1,0 +1,165 @@
+//! Wiring: from the configuration to a runner over a store and connections.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use async_trait::async_trait;
+use model::Outcome;
+use nodes::{Call, Nodes, Recipes};
+use runner::{Executor, Runner, Workflows};
+use store_sled::SledStore;
+use tracing::{error, warn};
+use workflow::{Catalog, Workflow};
+
+use crate::settings::{Folders, Settings};
+
+/// How deep folders of nodes and workflows are looked through, and how many files they may hold.
+const DEEPEST_FOLDER: usize = 4;
+const MOST_FILES: usize = 10_000;
+
+/// Everything that the configuration names, read and checked.
+pub(crate) struct App {
+    pub(crate) settings: Settings,
+    pub(crate) catalog: Catalog,
+    pub(crate) recipes: Recipes,
+}
+
+impl App {
+    /// Reads the configuration and the nodes that it names.
+    pub(crate) fn read(config: &Path) -> anyhow::Result<App> {
+        let folders = Folders::read(config)?;
+        let (catalog, recipes) = read_nodes(&folders.nodes)?;
+        let settings = Settings::read(config, &recipes)?;
+        Ok(App { settings, catalog, recipes })
+    }
+
+    /// The workflows of the configuration that have no error. What has one is logged and left out.
+    pub(crate) fn workflows(&self) -> anyhow::Result<Workflows> {
+        let mut workflows: Vec<Workflow> = Vec::new();
+        for file in playbooks(&self.settings.workflows)? {
+            let text =
+                std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+            let (workflow, findings) = workflow::load(&file.display().to_string(), &text, &self.catalog);
+            match workflow {
+                Some(workflow) => workflows.push(workflow),
+                None => error!(file = %file.display(), "a playbook has errors and is left out:\n{findings}"),
+            }
+        }
+        let (workflows, doubled) = Workflows::new(workflows);
+        for name in doubled {
+            error!(workflow = name, "two playbooks have this name: the second is left out");
+        }
+        Ok(workflows)
+    }
+
+    /// Opens the store and the connections, and drives what is in there.
+    pub(crate) async fn open(&self, workflows: Workflows) -> anyhow::Result<Runner> {
+        let nodes = Nodes::new(&self.recipes, &self.settings.connections)?;
+        warn_of_missing_connections(&nodes, &workflows);
+        let path = self.settings.data_dir.clone();
+        let store =
+            tokio::task::spawn_blocking(move || SledStore::open(&path, &store_sled::Settings::default()))
+                .await?;
+        let store = store
+            .with_context(|| format!("cannot open the store in {}", self.settings.data_dir.display()))?;
+        for report in store::Store::health(&store).await.reports {
+            warn!(report, "the store was repaired");
+        }
+        let settings =
+            runner::Settings { retention: Some(self.settings.retention), ..runner::Settings::default() };
+        Ok(Runner::open(Arc::new(store), Arc::new(Performer(nodes)), workflows, settings).await?)
+    }
+
+    /// What the server is told.
+    pub(crate) fn server_settings(&self) -> server::Settings {
+        server::Settings {
+            hooks: self.settings.hooks.clone(),
+            tokens: self.settings.tokens.clone(),
+            ..Default::default()
+        }
+    }
+}
+
+/// Performs commands over the connections.
+struct Performer(Nodes);
+
+#[async_trait]
+impl Executor for Performer {
+    async fn perform(&self, command: &engine::Command) -> Outcome {
+        let call = Call {
+            manifest: &command.node,
+            connection: command.connection.as_deref(),
+            inputs: &command.inputs,
+            timeout: command.timeout,
+        };
+        self.0.perform(call).await
+    }
+}
+
+fn warn_of_missing_connections(nodes: &Nodes, workflows: &Workflows) {
+    for workflow in workflows.iter() {
+        for step in workflow.steps.iter().filter(|step| step.node.engine_node().is_none()) {
+            if let Err(failure) = nodes.check_setup(&step.node, step.connection.as_deref()) {
+                warn!(workflow = workflow.name, step = %step.id, "this step cannot work here: {failure}");
+            }
+        }
+    }
+}
+
+/// The catalogue that comes with the program, together with the nodes in these folders.
+pub(crate) fn read_nodes(folders: &[PathBuf]) -> anyhow::Result<(Catalog, Recipes)> {
+    let mut files = Vec::new();
+    for path in yaml_files(folders)? {
+        let text =
+            std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        files.push((path.display().to_string(), text));
+    }
+    nodes::load(files).map_err(|findings| {
+        let shown: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        anyhow::anyhow!("{}", shown.join("\n\n"))
+    })
+}
+
+/// The playbooks among these files and folders: every YAML file that is not a test.
+pub(crate) fn playbooks(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let files = yaml_files(paths)?;
+    Ok(files.into_iter().filter(|path| !is_test(path)).collect())
+}
+
+/// Whether a file holds the tests of a playbook.
+pub(crate) fn is_test(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".test.yaml"))
+}
+
+/// The YAML files among these files and folders, in the order of their names.
+pub(crate) fn yaml_files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in paths {
+        collect(path, DEEPEST_FOLDER, &mut files)?;
+    }
+    Ok(files)
+}
+
+fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    let metadata = std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
+    if metadata.is_file() {
+        files.push(path.to_owned());
+    } else if depth > 0 {
+        let entries = std::fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let mut entries: Vec<PathBuf> =
+            entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
+        entries.sort();
+        let is_wanted = |entry: &&PathBuf| {
+            let name = entry.file_name().unwrap_or_default().to_string_lossy();
+            !name.starts_with('.') && (entry.is_dir() || name.ends_with(".yaml") || name.ends_with(".yml"))
+        };
+        for entry in entries.iter().filter(is_wanted) {
+            collect(entry, depth - 1, files)?;
+        }
+    }
+    if files.len() > MOST_FILES {
+        bail!("{} holds more than {MOST_FILES} YAML files", path.display());
+    }
+    Ok(())
+}

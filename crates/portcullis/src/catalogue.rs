@@ -1,0 +1,81 @@
+//! `portcullis nodes`: the catalogue as a list, and one node as a page.
+
+use anyhow::Context as _;
+use std::path::Path;
+
+use workflow::{Action, Effect, Manifest, OnDoubt};
+
+use crate::app;
+use crate::settings::Folders;
+use crate::show;
+
+pub(crate) fn nodes(config: &Path, name: Option<&str>) -> anyhow::Result<()> {
+    let folders = if config.exists() { Folders::read(config)?.nodes } else { Vec::new() };
+    let (catalog, _) = app::read_nodes(&folders)?;
+    match name {
+        Some(name) => {
+            let manifest = catalog.get(name).with_context(|| format!("there is no node `{name}`"))?;
+            show::put(format_args!("{}", page(manifest)));
+        }
+        None => {
+            let rows: Vec<Vec<String>> = catalog
+                .iter()
+                .map(|node| vec![node.name.clone(), kind(node).to_owned(), show::cut(&node.summary, 80)])
+                .collect();
+            show::put(format_args!("{}", show::table(&["node", "effect", "summary"], &rows)));
+        }
+    }
+    Ok(())
+}
+
+fn kind(manifest: &Manifest) -> &'static str {
+    match (&manifest.action, manifest.effect) {
+        (Action::Trigger(_), _) => "trigger",
+        (_, Some(Effect::Read)) => "read",
+        (_, Some(Effect::Write)) => "write",
+        (_, Some(Effect::Disrupt)) => "disrupt",
+        (_, None) => "declared",
+    }
+}
+
+fn page(manifest: &Manifest) -> String {
+    let mut page = format!("{}\n    {}\n", manifest.name, manifest.summary);
+    if let Some(docs) = &manifest.docs {
+        page.push_str(&format!("    {docs}\n"));
+    }
+    page.push_str(&format!("\neffect      {}\n", kind(manifest)));
+    let on_doubt = match manifest.on_doubt {
+        OnDoubt::Retry => "retry: an unknown outcome is tried again",
+        OnDoubt::Ask => "ask: a person says what became of an unknown outcome",
+    };
+    if !matches!(manifest.action, Action::Trigger(_)) {
+        page.push_str(&format!("on_doubt    {on_doubt}\n"));
+    }
+    if let Some(connection) = &manifest.connection {
+        page.push_str(&format!("connection  {connection}\n"));
+    }
+    if let Some(target) = &manifest.target {
+        page.push_str(&format!("target      {}\n", target.source()));
+    }
+    if let Some(fields) = manifest.output_fields() {
+        page.push_str(&format!("output      {}\n", fields.join(", ")));
+    }
+    if !manifest.inputs.is_empty() {
+        page.push_str("\ninputs\n");
+    }
+    for (name, input) in &manifest.inputs {
+        let need = if input.is_required { ", required" } else { "" };
+        let default = input.default.as_ref().map_or_else(String::new, |value| format!(", default {value}"));
+        let choices = if input.choices.is_empty() {
+            String::new()
+        } else {
+            format!(", one of {}", input.choices.join(", "))
+        };
+        page.push_str(&format!(
+            "    {name} ({}{need}{default}{choices})\n        {}\n",
+            input.kind.as_str(),
+            input.summary
+        ));
+    }
+    page
+}

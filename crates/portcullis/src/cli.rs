@@ -1,0 +1,158 @@
+//! What may be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Incident-response playbooks for Wazuh and TheHive: nothing lost, nothing twice, nothing without its gate.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, max_term_width = 110)]
+pub(crate) struct Cli {
+    /// The configuration.
+    #[arg(long, global = true, value_name = "FILE", default_value = "portcullis.yaml")]
+    pub(crate) config: PathBuf,
+    /// The server to talk to; the one of the configuration if nothing is said. The token is read from the environment
+    /// variable PORTCULLIS_TOKEN.
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show the whole loop on this machine: a simulated Wazuh and TheHive, a real server, one alert.
+    Demo(DemoOptions),
+    /// Run the server: webhooks, API, timers.
+    Serve,
+    /// Check playbooks: every mistake with its place. Files or folders; those of the configuration if nothing is said.
+    Check {
+        /// Playbooks, or folders of them.
+        paths: Vec<PathBuf>,
+    },
+    /// Run the tests of playbooks, without a network: NAME.test.yaml beside NAME.yaml.
+    Test {
+        /// Test files, playbooks, or folders of them; those of the configuration if nothing is said.
+        paths: Vec<PathBuf>,
+    },
+    /// Start a workflow by hand and follow it.
+    Run {
+        /// The workflow's name.
+        workflow: String,
+        /// The alert, as JSON in a file.
+        #[arg(long, value_name = "FILE")]
+        alert: PathBuf,
+    },
+    /// List runs, or show one as a timeline.
+    Runs {
+        #[command(subcommand)]
+        command: Option<RunsCommand>,
+        /// Only runs that stand there.
+        #[arg(long)]
+        status: Option<Status>,
+        /// Only runs of this workflow.
+        #[arg(long)]
+        workflow: Option<String>,
+        /// How many.
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// List what waits for a person.
+    Approvals,
+    /// Approve a step that waits for it.
+    Approve(Answer),
+    /// Reject a step that waits for an approval.
+    Reject(Answer),
+    /// Say what became of a step that is in doubt.
+    Resolve {
+        /// The run.
+        run: String,
+        /// The step.
+        step: String,
+        /// What became of it.
+        resolution: Resolution,
+        /// How you know.
+        #[arg(long)]
+        why: String,
+        /// Who says so, where the token may speak for others.
+        #[arg(long)]
+        by: Option<String>,
+    },
+    /// Stop a run: what has not started will not start.
+    Cancel {
+        /// The run.
+        run: String,
+        /// Why.
+        #[arg(long)]
+        why: String,
+    },
+    /// List the nodes that playbooks may use, or show one.
+    Nodes {
+        /// The node's name.
+        node: Option<String>,
+    },
+    /// Run the simulated Wazuh, TheHive and VirusTotal alone, to develop against.
+    Lab {
+        /// The first of four ports; 0 takes any that are free.
+        #[arg(long, default_value_t = 55000)]
+        port: u16,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunsCommand {
+    /// Show a run as a timeline.
+    Show {
+        /// The run.
+        run: String,
+        /// The journal as JSON, one fact a line.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Answer {
+    /// The run.
+    pub(crate) run: String,
+    /// The step.
+    pub(crate) step: String,
+    /// Why; a rejection always needs it.
+    #[arg(long)]
+    pub(crate) why: Option<String>,
+    /// Who says so, where the token may speak for others.
+    #[arg(long)]
+    pub(crate) by: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoOptions {
+    /// Approve without asking.
+    #[arg(long, conflicts_with = "reject")]
+    pub(crate) approve: bool,
+    /// Reject without asking.
+    #[arg(long)]
+    pub(crate) reject: bool,
+    /// Leave the server alone while it waits; otherwise it is killed and started again.
+    #[arg(long)]
+    pub(crate) no_kill: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Status {
+    Running,
+    Waiting,
+    Succeeded,
+    Failed,
+    Cancelled,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Resolution {
+    /// It happened.
+    Ok,
+    /// It did not happen, and shall not.
+    Failed,
+    /// It did not happen; send it again.
+    SendAgain,
+}

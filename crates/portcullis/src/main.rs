@@ -1,0 +1,95 @@
+//! The binary: command line, configuration, wiring. It holds no rules of the product.
+
+#![expect(clippy::print_stderr, reason = "a command line says on standard error what went wrong")]
+
+mod app;
+mod catalogue;
+mod check;
+mod cli;
+mod client;
+mod demo;
+mod lab;
+mod people;
+mod run;
+mod serve;
+mod settings;
+mod show;
+mod timeline;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{Cli, Command, RunsCommand};
+use crate::client::Client;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log(matches!(cli.command, Command::Serve));
+    // The first to install a provider wins; that is always this one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match run(cli).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Runs a command; gives whether what it looked at is good.
+async fn run(cli: Cli) -> anyhow::Result<bool> {
+    let config = cli.config.as_path();
+    let url = cli.url.as_deref();
+    match cli.command {
+        Command::Demo(options) => return demo::demo(&options).await,
+        Command::Serve => serve::serve(config).await?,
+        Command::Check { paths } => return check::check(config, paths),
+        Command::Test { paths } => return check::test(config, paths),
+        Command::Run { workflow, alert } => return run::run(config, url, &workflow, &alert).await,
+        Command::Runs { command: Some(RunsCommand::Show { run, json }), .. } => {
+            people::show_run(&client(config, url)?, &run, json).await?;
+        }
+        Command::Runs { command: None, status, workflow, limit } => {
+            people::runs(&client(config, url)?, status, workflow, limit).await?;
+        }
+        Command::Approvals => people::approvals(&client(config, url)?).await?,
+        Command::Approve(answer) => people::decide(&client(config, url)?, &answer, "approve").await?,
+        Command::Reject(answer) => people::decide(&client(config, url)?, &answer, "reject").await?,
+        Command::Resolve { run, step, resolution, why, by } => {
+            people::resolve(&client(config, url)?, &run, &step, resolution, &why, by.as_deref()).await?;
+        }
+        Command::Cancel { run, why } => people::cancel(&client(config, url)?, &run, &why).await?,
+        Command::Nodes { node } => catalogue::nodes(config, node.as_deref())?,
+        Command::Lab { port } => lab::lab(port).await?,
+    }
+    Ok(true)
+}
+
+/// The server of the configuration, unless another is named, and the token of whoever sits at this terminal.
+fn client(config: &Path, url: Option<&str>) -> anyhow::Result<Client> {
+    let token = std::env::var("PORTCULLIS_TOKEN");
+    let token = token.context("set PORTCULLIS_TOKEN to your API token: it says who you are")?;
+    let url = match url {
+        Some(url) => url.to_owned(),
+        None => format!("http://{}", settings::listen_of(config)?),
+    };
+    Client::new(&url, &token)
+}
+
+/// Logs go to standard error: as text to a terminal, as JSON to anything else.
+fn log(is_server: bool) {
+    let default = if is_server { "info" } else { "warn" };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
+        builder.init();
+    } else {
+        builder.json().init();
+    }
+}

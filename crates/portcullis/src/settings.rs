@@ -1,0 +1,250 @@
+//! `portcullis.yaml`: what the operator says. Every mistake in it has a line and a column.
+//!
+//! Secrets never stand in the file: they come from the environment or from files, and this is the only place that
+//! reads them.
+
+mod connections;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use nodes::{ConnectionSettings, Recipes, Secret};
+use serde_json::Value;
+use workflow::yaml::{Document, Node, Object};
+use workflow::{Diagnostic, Diagnostics};
+
+const KEYS: [&str; 8] =
+    ["listen", "data_dir", "workflows", "nodes", "connections", "hooks", "api", "retention"];
+
+/// What the operator says.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// Where the server listens.
+    pub(crate) listen: SocketAddr,
+    /// Where the store is.
+    pub(crate) data_dir: PathBuf,
+    /// The folders with workflows.
+    pub(crate) workflows: Vec<PathBuf>,
+    /// The connections, by name.
+    pub(crate) connections: BTreeMap<String, ConnectionSettings>,
+    /// The secrets of the webhooks, by path.
+    pub(crate) hooks: BTreeMap<String, server::Hook>,
+    /// Who may use the API.
+    pub(crate) tokens: Vec<server::Token>,
+    /// How long finished runs are kept.
+    pub(crate) retention: Duration,
+}
+
+/// The folders that the configuration names: all that checking playbooks takes, and no secret.
+pub(crate) struct Folders {
+    pub(crate) workflows: Vec<PathBuf>,
+    pub(crate) nodes: Vec<PathBuf>,
+}
+
+impl Folders {
+    /// Reads the folders out of a file, whatever else stands there.
+    pub(crate) fn read(path: &Path) -> anyhow::Result<Folders> {
+        let document = parse(path)?;
+        let reader = Reader { folder: folder_of(path) };
+        let folders = document.root().any_object().map(|object| reader.both_folders(&object));
+        let findings = document.into_findings();
+        folders.filter(|_| !findings.has_errors()).ok_or_else(|| failed(findings))
+    }
+}
+
+impl Settings {
+    /// Reads a file. The recipes say what a connection takes.
+    pub(crate) fn read(path: &Path, recipes: &Recipes) -> anyhow::Result<Settings> {
+        let document = parse(path)?;
+        let settings = Reader { folder: folder_of(path) }.settings(&document.root(), recipes);
+        let findings = document.into_findings();
+        match settings {
+            Some(settings) if !findings.has_errors() => Ok(settings),
+            _ => Err(failed(findings)),
+        }
+    }
+}
+
+/// The address that the file names, whatever else stands there.
+pub(crate) fn listen_of(path: &Path) -> anyhow::Result<SocketAddr> {
+    if !path.exists() {
+        return Ok(default_listen());
+    }
+    let document = parse(path)?;
+    let listen = document.root().any_object().and_then(|object| object.get("listen"));
+    let listen = listen.and_then(|node| node.string().and_then(|text| text.parse().ok()));
+    Ok(listen.unwrap_or_else(default_listen))
+}
+
+fn parse(path: &Path) -> anyhow::Result<Document> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Document::parse(&path.display().to_string(), &text).map_err(failed)
+}
+
+/// Relative paths begin here.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn failed(findings: Diagnostics) -> anyhow::Error {
+    anyhow::anyhow!("{findings}")
+}
+
+struct Reader<'a> {
+    folder: &'a Path,
+}
+
+impl Reader<'_> {
+    fn settings(&self, root: &Node<'_>, recipes: &Recipes) -> Option<Settings> {
+        let object = root.object(&KEYS)?;
+        let folders = self.both_folders(&object);
+        let listen = object.get("listen").map_or(Some(default_listen()), |node| {
+            let text = node.string()?;
+            text.parse().ok().or_else(|| node.not("an address and a port, as in \"127.0.0.1:8080\""))
+        });
+        let data_dir = object.require("data_dir").and_then(|node| self.path(&node));
+        let hooks = object.get("hooks").map(|node| node.entries()).unwrap_or_default();
+        let hooks =
+            hooks.iter().filter_map(|(path, node)| Some(((*path).to_owned(), self.hook(node)?))).collect();
+        let connections = object.get("connections").map(|node| self.connections(&node, recipes));
+        let tokens = object.get("api").map(|node| self.tokens(&node));
+        let retention = object.get("retention").and_then(|node| node.duration());
+        Some(Settings {
+            listen: listen?,
+            data_dir: data_dir?,
+            workflows: folders.workflows,
+            connections: connections.unwrap_or_default(),
+            hooks,
+            tokens: tokens.unwrap_or_default(),
+            retention: retention.unwrap_or(Duration::from_secs(90 * 86_400)),
+        })
+    }
+
+    fn both_folders(&self, object: &Object<'_>) -> Folders {
+        let workflows = object.get("workflows").map(|node| self.folders(&node));
+        Folders {
+            workflows: workflows.unwrap_or_else(|| vec![self.folder.join("workflows")]),
+            nodes: object.get("nodes").map(|node| self.folders(&node)).unwrap_or_default(),
+        }
+    }
+
+    fn folders(&self, node: &Node<'_>) -> Vec<PathBuf> {
+        let items = match node.value() {
+            Value::String(_) => vec![node.clone()],
+            _ => node.list().unwrap_or_default(),
+        };
+        items.iter().filter_map(|item| self.existing(item)).collect()
+    }
+
+    fn existing(&self, node: &Node<'_>) -> Option<PathBuf> {
+        let path = self.path(node)?;
+        if !path.exists() {
+            let message = format!("there is no folder {}", path.display());
+            let help = "relative paths begin at the folder of this file";
+            node.report(Diagnostic::error("missing-path", node.at(), message).help(help));
+        }
+        Some(path)
+    }
+
+    fn path(&self, node: &Node<'_>) -> Option<PathBuf> {
+        node.string().map(|text| self.folder.join(text))
+    }
+
+    fn hook(&self, node: &Node<'_>) -> Option<server::Hook> {
+        let object = node.object(&["secret", "header"])?;
+        let secret = object.require("secret").and_then(|node| self.secret(&node))?;
+        let header = object.get("header").and_then(|node| node.string());
+        let mut hook = server::Hook::new(secret.expose());
+        if let Some(header) = header {
+            header.clone_into(&mut hook.header);
+        }
+        Some(hook)
+    }
+
+    fn tokens(&self, node: &Node<'_>) -> Vec<server::Token> {
+        let list =
+            node.object(&["tokens"]).and_then(|object| object.require("tokens")).and_then(|node| node.list());
+        let tokens: Vec<server::Token> =
+            list.unwrap_or_default().iter().filter_map(|node| self.token(node)).collect();
+        for (index, token) in tokens.iter().enumerate() {
+            if tokens.iter().take(index).any(|other| other.name == token.name) {
+                let message = format!("there are two tokens with the name `{}`", token.name);
+                node.report(Diagnostic::error("duplicate-name", node.at(), message));
+            }
+        }
+        tokens
+    }
+
+    fn token(&self, node: &Node<'_>) -> Option<server::Token> {
+        let object = node.object(&["name", "token", "roles", "may_speak_for_others"])?;
+        let name = object.require("name").and_then(|node| node.string());
+        let secret = object.require("token").and_then(|node| self.secret(&node));
+        let roles = object.get("roles").and_then(|node| node.strings()).unwrap_or_default();
+        let may_speak_for_others =
+            object.get("may_speak_for_others").and_then(|node| node.bool()).unwrap_or(false);
+        let mut token = server::Token::new(name?, secret?.expose());
+        token.roles = roles;
+        token.may_speak_for_others = may_speak_for_others;
+        Some(token)
+    }
+
+    /// A secret: `{ env: NAME }` or `{ file: PATH }`.
+    fn secret(&self, node: &Node<'_>) -> Option<Secret> {
+        if node.value().is_string() {
+            node.hide();
+            let finding =
+                Diagnostic::error("secret-literal", node.at(), "a secret does not stand in this file");
+            node.report(finding.help("write `{ env: NAME }` or `{ file: PATH }`"));
+            return None;
+        }
+        let object = node.object(&["env", "file"])?;
+        let (value, source) = match (object.get("env"), object.get("file")) {
+            (Some(env), None) => self.secret_of_env(&env)?,
+            (None, Some(file)) => self.secret_of_file(&file)?,
+            _ => return node.expected("`{ env: NAME }` or `{ file: PATH }`"),
+        };
+        if value.trim().is_empty() {
+            node.report(Diagnostic::error("empty-secret", node.at(), format!("{source} is empty")));
+            return None;
+        }
+        Some(value.as_str().into())
+    }
+
+    fn secret_of_env(&self, node: &Node<'_>) -> Option<(String, String)> {
+        let name = node.string()?;
+        match std::env::var(name) {
+            Ok(value) => Some((value, format!("the environment variable {name}"))),
+            Err(error) => {
+                let why = match error {
+                    std::env::VarError::NotPresent => "is not set",
+                    std::env::VarError::NotUnicode(_) => "is not UTF-8",
+                };
+                let message = format!("the environment variable {name} {why}");
+                node.report(Diagnostic::error("missing-secret", node.at(), message));
+                None
+            }
+        }
+    }
+
+    fn secret_of_file(&self, node: &Node<'_>) -> Option<(String, String)> {
+        let path = self.path(node)?;
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Some((text.trim_end_matches(['\r', '\n']).to_owned(), path.display().to_string())),
+            Err(error) => {
+                let message = format!("cannot read {}: {error}", path.display());
+                node.report(Diagnostic::error("missing-secret", node.at(), message));
+                None
+            }
+        }
+    }
+}
+
+fn default_listen() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 8080))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+use insta::assert_snapshot;
+
+use super::*;
+
+/// The findings about a file, as a person reads them.
+fn check(text: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("workflows")).unwrap();
+    std::fs::write(folder.path().join("secret"), "from-a-file\n").unwrap();
+    std::fs::write(folder.path().join("empty"), "\n").unwrap();
+    let path = folder.path().join("portcullis.yaml");
+    std::fs::write(&path, text).unwrap();
+    let place = folder.path().display().to_string();
+    match Settings::read(&path, &nodes::builtin().1) {
+        Ok(settings) => format!("{settings:#?}").replace(&place, "DIR"),
+        Err(error) => error.to_string().replace(&place, "DIR"),
+    }
+}
+
+#[test]
+fn a_good_file_is_read_and_shows_no_secret() {
+    let shown = check(
+        r#"
+listen: 127.0.0.1:9000
+data_dir: data
+connections:
+  wazuh:
+    url: https://wazuh.example:55000
+    user: portcullis
+    password: { file: secret }
+    tls: { fingerprint: "AA:bbcccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc" }
+hooks:
+  wazuh: { secret: { file: secret } }
+api:
+  tokens:
+    - { name: ana, token: { file: secret }, roles: [analyst] }
+"#,
+    );
+    assert!(shown.starts_with("Settings"), "{shown}");
+    assert!(shown.contains("https://wazuh.example:55000") && !shown.contains("from-a-file"), "{shown}");
+}
+
+#[test]
+fn every_mistake_has_its_place() {
+    assert_snapshot!(check(
+        r#"
+listen: 8080
+data_dri: data
+workflows: [workflows, playbooks]
+connections:
+  wazuh:
+    url: wazuh.example:55000
+    usr: portcullis
+    password: hunter2
+    tls: { fingerprint: abc }
+  theive: { url: "https://thehive.example" }
+hooks:
+  wazuh: { secret: { env: PORTCULLIS_NO_SUCH_VARIABLE } }
+  other: { secret: { file: empty } }
+api:
+  tokens:
+    - { name: ana, roles: analyst }
+"#
+    ), @r#"
+    error[missing-key]: the key `data_dir` is missing here
+     --> DIR/portcullis.yaml:2:1
+      |
+    2 | listen: 8080
+      | ^^^^^^^^^^^^
+
+    error[wrong-type]: this has to be text, and YAML reads it as a number
+     --> DIR/portcullis.yaml:2:9
+      |
+    2 | listen: 8080
+      |         ^^^^
+      |
+      = help: write "8080"
+
+    error[unknown-key]: there is no key `data_dri` here
+     --> DIR/portcullis.yaml:3:1
+      |
+    3 | data_dri: data
+      | ^^^^^^^^
+      |
+      = help: did you mean `data_dir`?
+
+    error[missing-path]: there is no folder DIR/playbooks
+     --> DIR/portcullis.yaml:4:24
+      |
+    4 | workflows: [workflows, playbooks]
+      |                        ^^^^^^^^^
+      |
+      = help: relative paths begin at the folder of this file
+
+    error[missing-key]: the setting `user` is missing: An API user of its own, with no more rights than the playbooks need. Not the dashboard's or the indexer's user.
+     --> DIR/portcullis.yaml:6:3
+      |
+    6 |   wazuh:
+      |   ^^^^^
+
+    error[wrong-value]: this is not a URL, as in "https://wazuh.example:55000"
+     --> DIR/portcullis.yaml:7:10
+      |
+    7 |     url: wazuh.example:55000
+      |          ^^^^^^^^^^^^^^^^^^^
+
+    error[unknown-key]: there is no key `usr` here
+     --> DIR/portcullis.yaml:8:5
+      |
+    8 |     usr: portcullis
+      |     ^^^
+      |
+      = help: did you mean `user`?
+
+    error[secret-literal]: a secret does not stand in this file
+     --> DIR/portcullis.yaml:9:15
+      |
+    9 |     password: *******
+      |               ^^^^^^^
+      |
+      = help: write `{ env: NAME }` or `{ file: PATH }`
+
+    error[wrong-value]: this is not the SHA-256 of a certificate: 64 hex digits, with or without colons
+      --> DIR/portcullis.yaml:10:25
+       |
+    10 |     tls: { fingerprint: abc }
+       |                         ^^^
+       |
+       = help: `openssl s_client -connect HOST:55000 </dev/null | openssl x509 -noout -fingerprint -sha256` shows it
+
+    error[unknown-product]: there is no product `theive`
+      --> DIR/portcullis.yaml:11:3
+       |
+    11 |   theive: { url: "https://thehive.example" }
+       |   ^^^^^^
+       |
+       = help: did you mean `thehive`?
+
+    error[missing-secret]: the environment variable PORTCULLIS_NO_SUCH_VARIABLE is not set
+      --> DIR/portcullis.yaml:13:27
+       |
+    13 |   wazuh: { secret: { env: PORTCULLIS_NO_SUCH_VARIABLE } }
+       |                           ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+
+    error[empty-secret]: DIR/empty is empty
+      --> DIR/portcullis.yaml:14:12
+       |
+    14 |   other: { secret: { file: empty } }
+       |            ^^^^^^
+
+    error[missing-key]: the key `token` is missing here
+      --> DIR/portcullis.yaml:17:7
+       |
+    17 |     - { name: ana, roles: analyst }
+       |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+
+    error[wrong-type]: this has to be a list, not text
+      --> DIR/portcullis.yaml:17:27
+       |
+    17 |     - { name: ana, roles: analyst }
+       |                           ^^^^^^^
+    "#);
+}

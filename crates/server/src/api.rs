@@ -1,0 +1,23 @@
+//! The JSON API, below `/api/v1`. Every route asks for a token.
+
+mod approvals;
+mod runs;
+mod workflows;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use crate::router::App;
+
+pub(crate) fn router() -> Router<App> {
+    Router::new()
+        .route("/api/v1/runs", get(runs::list))
+        .route("/api/v1/runs/{run}", get(runs::show))
+        .route("/api/v1/runs/{run}/journal", get(runs::journal))
+        .route("/api/v1/runs/{run}/cancel", post(runs::cancel))
+        .route("/api/v1/runs/{run}/steps/{step}/resolve", post(approvals::resolve))
+        .route("/api/v1/workflows", get(workflows::list))
+        .route("/api/v1/workflows/{name}/runs", post(workflows::start))
+        .route("/api/v1/approvals", get(approvals::list))
+        .route("/api/v1/approvals/{run}/{step}", get(approvals::show).post(approvals::decide))
+}

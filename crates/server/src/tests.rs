@@ -1,0 +1,10 @@
+//! The router as its callers see it: every answer is checked for what all of them share, and compared as text.
+
+mod alerts;
+mod bench;
+mod broken;
+mod decisions;
+mod hostile;
+mod logs;
+mod runs;
+mod tcp;

@@ -1,0 +1,118 @@
+//! What a record of the journal changes in the index: the same for one that was just written and for one that is read
+//! again.
+//!
+//! Records may come twice and in another order than they were first written, because tidying copies old ones behind
+//! younger ones. So places are kept by number, and of rows the one that is furthest counts.
+
+use std::sync::Arc;
+
+use model::{RunId, Timestamp};
+use store::Append;
+
+use crate::changes::{Changes, unreadable};
+use crate::entry::Entry;
+use crate::index::Result;
+use crate::keys::{self, Hash};
+use crate::place::{Part, Parts, Place};
+use crate::row::{Row, Taken};
+
+/// Puts this entry, which lies there, into the index.
+pub(crate) fn apply(changes: &mut Changes, entry: &Entry, place: Place) -> Result<()> {
+    match entry {
+        Entry::Append(append) => apply_append(changes, append, place),
+        Entry::Source(source) => replace(changes, keys::source(&source.digest), place, &[]),
+        Entry::Claimed { fence, .. } => {
+            if *fence >= changes.meta.fence {
+                changes.add_live(place);
+                changes.meta.fence = *fence;
+                if let Some(before) = changes.meta.claim.replace(place) {
+                    changes.remove_live(before);
+                }
+            }
+            Ok(())
+        }
+        Entry::Lost { run, message } => replace(changes, keys::lost(*run), place, message.as_bytes()),
+        Entry::Forgotten { runs, sources } => {
+            runs.iter().try_for_each(|run| forget(changes, *run))?;
+            sources.iter().try_for_each(|digest| drop_placed(changes, keys::source(digest)))
+        }
+    }
+}
+
+fn apply_append(changes: &mut Changes, append: &Arc<Append>, place: Place) -> Result<()> {
+    let run = append.run();
+    let first = append.expected_seq();
+    let next = append.summary.next_seq;
+    changes.add_live(place);
+    if let Some(other) = changes.parts(run, first / Parts::SPAN)?.put(Part { first, next, place }) {
+        changes.remove_live(other);
+    }
+    let taken = take_key(changes, append)?;
+    match changes.row(run)? {
+        Some(known) if known.next_seq > next => known.dedupe = taken.or(known.dedupe.take()),
+        row => {
+            let dedupe = taken.or_else(|| row.take().and_then(|known| known.dedupe));
+            *row = Some(Row::new(append, place.at, dedupe));
+        }
+    }
+    Ok(())
+}
+
+/// The key that this append took. Of two runs with one key, the one that holds it longer counts.
+fn take_key(changes: &mut Changes, append: &Append) -> Result<Option<Taken>> {
+    let Some(dedupe) = &append.dedupe else { return Ok(None) };
+    let key = keys::hash(&dedupe.key);
+    let known = changes.get(keys::dedupe(&key))?;
+    let is_older = known.and_then(|value| holder(&value)).is_some_and(|(_, until)| until > dedupe.until);
+    if !is_older {
+        changes.put(keys::dedupe(&key), encode_holder(append.run(), dedupe.until))?;
+    }
+    Ok(Some(Taken { key, until: dedupe.until }))
+}
+
+fn forget(changes: &mut Changes, run: RunId) -> Result<()> {
+    let Some(row) = changes.row(run)?.take() else { return Ok(()) };
+    for span in 0..=row.next_seq / Parts::SPAN {
+        for part in std::mem::take(changes.parts(run, span)?).0 {
+            changes.remove_live(part.place);
+        }
+    }
+    if let Some(taken) = row.dedupe {
+        release_key(changes, &taken.key, run)?;
+    }
+    drop_placed(changes, keys::lost(run))
+}
+
+fn release_key(changes: &mut Changes, key: &Hash, run: RunId) -> Result<()> {
+    let value = changes.get(keys::dedupe(key))?;
+    if value.and_then(|value| holder(&value)).is_some_and(|(by, _)| by == run) {
+        changes.remove(keys::dedupe(key))?;
+    }
+    Ok(())
+}
+
+/// Puts a value that begins with a place, in the stead of the one that is there.
+fn replace(changes: &mut Changes, key: Vec<u8>, place: Place, rest: &[u8]) -> Result<()> {
+    drop_placed(changes, key.clone())?;
+    changes.add_live(place);
+    changes.put(key, [&place.encode(), rest].concat())
+}
+
+fn drop_placed(changes: &mut Changes, key: Vec<u8>) -> Result<()> {
+    if let Some(value) = changes.get(key.clone())? {
+        changes.remove_live(Place::decode(&value).ok_or_else(|| unreadable("a place"))?);
+        changes.remove(key)?;
+    }
+    Ok(())
+}
+
+fn encode_holder(run: RunId, until: Timestamp) -> Vec<u8> {
+    [run.as_bytes().as_slice(), &until.as_millis().to_be_bytes()].concat()
+}
+
+/// Which run holds a dedupe key, and until when.
+pub(crate) fn holder(value: &[u8]) -> Option<(RunId, Timestamp)> {
+    let (run, until) = value.split_first_chunk()?;
+    let until = i64::from_be_bytes(*until.first_chunk()?);
+    Some((RunId::from_bytes(*run), Timestamp::from_millis(until)))
+}

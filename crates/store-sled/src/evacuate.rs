@@ -1,0 +1,153 @@
+//! Giving segments of the journal back: what is still needed of the oldest one is copied behind everything else, and
+//! once the copies are on disk the segment is retired.
+//!
+//! Always the oldest one, so that a record which says that something is forgotten outlives what it speaks of. After a
+//! crash between copying and retiring there are two copies, of which the younger counts.
+
+use std::collections::BTreeMap;
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use journal::{Position, Record, Scanned};
+use model::{Digest, RunId};
+use store::Result;
+
+use crate::changes::live_bytes;
+use crate::entry::{Entry, NO_RUN};
+use crate::index::Range;
+use crate::keys;
+use crate::place::{Parts, Place};
+use crate::recent::Known;
+use crate::row::Row;
+use crate::shared::{Shared, broken, length};
+
+impl Shared {
+    /// Retires segments until at least half of what the closed ones take is needed.
+    pub(crate) fn give_back(&self) -> Result<()> {
+        let closed = self.journal.segments().len().saturating_sub(1);
+        for _ in 0..closed {
+            let segments = self.journal.segments();
+            let Some((_, closed)) = segments.split_last() else { return Ok(()) };
+            let Some(oldest) = closed.first() else { return Ok(()) };
+            let live = self.live()?;
+            let needed: u64 =
+                closed.iter().map(|segment| live.get(&segment.number).copied().unwrap_or(0)).sum();
+            let taken: u64 = closed.iter().map(|segment| segment.bytes).sum();
+            if needed * 2 >= taken && live.contains_key(&oldest.number) {
+                return Ok(());
+            }
+            if !self.evacuate(oldest.number)? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// How many bytes of each segment are needed.
+    fn live(&self) -> Result<BTreeMap<u32, u64>> {
+        let mut live = BTreeMap::new();
+        self.walk(&Range::of([keys::LIVE]), |key, value| {
+            if let (Some(segment), Some(bytes)) = (key.last_chunk(), live_bytes(value)) {
+                live.insert(u32::from_be_bytes(*segment), u64::try_from(bytes).unwrap_or(0));
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(live)
+    }
+
+    /// Empties a segment, which is the oldest one, and retires it. False: something in it is needed that could not be
+    /// copied.
+    fn evacuate(&self, segment: u32) -> Result<bool> {
+        let mut sources = None;
+        let mut last = None;
+        for scanned in self.journal.scan(Position::new(segment, 0)) {
+            let at = match scanned.map_err(broken)? {
+                Scanned::Record(record) if record.position.segment() > segment => break,
+                Scanned::Damage(damage) if damage.position.segment() > segment => break,
+                Scanned::Record(record) => self.carry(&record, &mut sources)?,
+                Scanned::Damage(damage) => {
+                    if let Some(key) = damage.key.filter(|key| key.seq != NO_RUN) {
+                        self.carry_loss(RunId::from_bytes(key.run), key.seq, damage.position)?;
+                    }
+                    None
+                }
+                Scanned::Break(_) => None,
+            };
+            last = at.or(last);
+        }
+        if let Some(last) = last {
+            self.wait_until_applied(last)?;
+        }
+        if self.live()?.contains_key(&segment) {
+            let report =
+                format!("segment {segment} of the journal holds something that cannot be moved, and is kept");
+            self.recent().report(report);
+            return Ok(false);
+        }
+        // What sled has on disk may be older than the segment; then the next start makes the index again.
+        self.index.flush().map_err(|error| self.fail_now(&error))?;
+        self.journal.retire(segment).map_err(broken)?;
+        Ok(true)
+    }
+
+    /// Copies a record if it is needed.
+    fn carry(&self, record: &Record, sources: &mut Option<HashSet<u32>>) -> Result<Option<Position>> {
+        let place = Place { at: record.position, bytes: length(record.bytes()) };
+        let Ok(entry) = Entry::parse(&record.payload) else { return Ok(None) };
+        let is_needed = match &entry {
+            Entry::Append(append) => self.part_at(append.run(), append.expected_seq())? == Some(place),
+            Entry::Claimed { .. } => self.index.meta().claim == Some(place),
+            Entry::Lost { run, .. } => self.placed(&keys::lost(*run))? == Some(place),
+            Entry::Forgotten { .. } => false,
+            Entry::Source(source) => {
+                let is_known = self.placed(&keys::source(&source.digest))? == Some(place);
+                if is_known && !self.is_wanted(&source.digest, sources)? {
+                    return self.drop_source(&source.digest);
+                }
+                is_known
+            }
+        };
+        if is_needed { self.copy_now(&Arc::new(entry)).map(Some) } else { Ok(None) }
+    }
+
+    fn part_at(&self, run: RunId, first: u32) -> Result<Option<Place>> {
+        let value = self.index.get(&keys::parts(run, first / Parts::SPAN));
+        let value = value.map_err(|error| self.fail_now(&error))?;
+        let parts = value.and_then(|value| Parts::decode(&value)).unwrap_or_default();
+        Ok(parts.0.iter().find(|part| part.first == first).map(|part| part.place))
+    }
+
+    /// A record that cannot be copied, because it is damaged: the run it belongs to is told.
+    fn carry_loss(&self, run: RunId, first: u32, at: Position) -> Result<()> {
+        if self.part_at(run, first)?.is_some_and(|place| place.at == at) {
+            self.lose(run, &format!("its facts from {first} on are lost: the record at {at} is damaged"))?;
+        }
+        Ok(())
+    }
+
+    /// Whether a run uses this source, or somebody put it since the store was opened.
+    fn is_wanted(&self, digest: &Digest, sources: &mut Option<HashSet<u32>>) -> Result<bool> {
+        if sources.is_none() {
+            let mut used = HashSet::new();
+            let rows = self.recent_summaries().into_values().flatten();
+            used.extend(rows.map(|row| keys::short_hash(row.source.as_str())));
+            self.walk(&Range::of([keys::ROWS]), |_, value| {
+                used.extend(Row::decode(value).map(|row| row.source));
+                ControlFlow::Continue(())
+            })?;
+            *sources = Some(used);
+        }
+        let is_used = sources.as_ref().is_some_and(|used| used.contains(&keys::short_hash(digest.as_str())));
+        Ok(is_used || self.recent().put_sources.contains(digest))
+    }
+
+    fn drop_source(&self, digest: &Digest) -> Result<Option<Position>> {
+        self.order_now(|recent| {
+            let is_wanted =
+                recent.put_sources.contains(digest) || matches!(recent.source(digest), Known::Here(_));
+            let sources = vec![digest.clone()];
+            (!is_wanted).then_some(Entry::Forgotten { runs: Vec::new(), sources })
+        })
+    }
+}

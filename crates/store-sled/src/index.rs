@@ -1,0 +1,191 @@
+//! sled, held at arm's length: its panics become errors, and what it kept is checked against a sum.
+//!
+//! sled 0.34 can come up with pages that are older than others, or not come up at all. Either shows when it is opened;
+//! then the index is made again from the journal.
+
+use std::ops::{Bound, ControlFlow};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard};
+
+use journal::Position;
+use sled::IVec;
+
+use crate::keys;
+use crate::place::Place;
+
+pub(crate) type Result<T> = std::result::Result<T, Error>;
+
+/// The index cannot be used any more; the journal can.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the index failed: {0}")]
+pub(crate) struct Error(pub(crate) String);
+
+pub(crate) struct Index {
+    db: sled::Db,
+    folder: PathBuf,
+    meta: Mutex<Meta>,
+}
+
+/// What the index knows of itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Meta {
+    /// The place of the last record of the journal that is in the index.
+    pub(crate) applied: Position,
+    /// The first half of the SHA-256 of what that record holds: the index belongs to this journal and to no other.
+    pub(crate) identity: u128,
+    /// The sum over all other keys and values; see [`weight`].
+    pub(crate) sum: u64,
+    /// The highest fence that was given.
+    pub(crate) fence: u64,
+    /// Where that is written.
+    pub(crate) claim: Option<Place>,
+}
+
+/// Which keys, and in which direction.
+#[derive(Debug, Clone)]
+pub(crate) struct Range {
+    pub(crate) prefix: Vec<u8>,
+    /// Only keys below this one.
+    pub(crate) below: Option<Vec<u8>>,
+    pub(crate) is_backwards: bool,
+}
+
+impl Range {
+    pub(crate) fn of(prefix: impl Into<Vec<u8>>) -> Range {
+        Range { prefix: prefix.into(), below: None, is_backwards: false }
+    }
+}
+
+impl Index {
+    pub(crate) fn open(folder: &Path, cache_bytes: u64) -> Result<Index> {
+        let config = sled::Config::new()
+            .path(folder)
+            .mode(sled::Mode::HighThroughput)
+            .cache_capacity(cache_bytes)
+            .flush_every_ms(Some(500));
+        let db = guard(|| config.open())?;
+        let index = Index { db, folder: folder.to_owned(), meta: Mutex::default() };
+        if let Some(bytes) = index.get(keys::META)? {
+            *index.meta() =
+                Meta::decode(&bytes).ok_or_else(|| Error("its own row cannot be read".to_owned()))?;
+        }
+        Ok(index)
+    }
+
+    pub(crate) fn meta(&self) -> MutexGuard<'_, Meta> {
+        self.meta.lock().expect("nothing panics while it holds the lock")
+    }
+
+    /// Reads everything and compares it with the sum.
+    pub(crate) fn verify(&self) -> Result<()> {
+        let mut sum = 0_u64;
+        self.walk(&Range::of([]), |key, value| {
+            if key != keys::META {
+                sum = sum.wrapping_add(weight(key, value));
+            }
+            ControlFlow::Continue(())
+        })?;
+        if sum == self.meta().sum {
+            return Ok(());
+        }
+        Err(Error("it does not hold what was put into it".to_owned()))
+    }
+
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<IVec>> {
+        guard(|| self.db.get(key))
+    }
+
+    /// Shows keys with their values until told to stop.
+    pub(crate) fn walk(
+        &self,
+        range: &Range,
+        mut show: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<()> {
+        let end = range.below.clone().or_else(|| after(&range.prefix));
+        let end = end.map_or(Bound::Unbounded, Bound::Excluded);
+        let bounds = (Bound::Included(range.prefix.clone()), end);
+        guard(|| {
+            let mut iter = self.db.range::<Vec<u8>, _>(bounds);
+            while let Some(next) = if range.is_backwards { iter.next_back() } else { iter.next() } {
+                let (key, value) = next?;
+                if show(&key, &value).is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Applies changes at once, and what the index knows of itself with them.
+    pub(crate) fn apply(&self, mut batch: sled::Batch, meta: Meta) -> Result<()> {
+        batch.insert(keys::META, meta.encode());
+        guard(|| self.db.apply_batch(batch))?;
+        *self.meta() = meta;
+        Ok(())
+    }
+
+    /// Asks sled to write down what it has. Not a promise; see the module.
+    pub(crate) fn flush(&self) -> Result<()> {
+        guard(|| self.db.flush()).map(|_| ())
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        std::fs::metadata(self.folder.join("db")).map_or(0, |data| data.len())
+    }
+}
+
+/// What a key and its value add to the sum over all of them.
+pub(crate) fn weight(key: &[u8], value: &[u8]) -> u64 {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(key);
+    crc.update(&[0xFF]);
+    crc.update(value);
+    1 << 32 | u64::from(crc.finalize())
+}
+
+/// Does something with sled; its panics are errors.
+fn guard<T>(action: impl FnOnce() -> sled::Result<T>) -> Result<T> {
+    match catch_unwind(AssertUnwindSafe(action)) {
+        Ok(result) => result.map_err(|error| Error(error.to_string())),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("for no reason");
+            Err(Error(format!("sled panicked: {text}")))
+        }
+    }
+}
+
+/// The first key behind all that begin like this.
+fn after(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|byte| *byte < 0xFF)?;
+    let mut end = prefix[..=last].to_vec();
+    end[last] += 1;
+    Some(end)
+}
+
+impl Meta {
+    const VERSION: u8 = 1;
+
+    fn encode(&self) -> Vec<u8> {
+        let mut out = vec![Meta::VERSION];
+        out.extend_from_slice(&self.applied.as_u64().to_be_bytes());
+        out.extend_from_slice(&self.identity.to_be_bytes());
+        out.extend_from_slice(&self.sum.to_be_bytes());
+        out.extend_from_slice(&self.fence.to_be_bytes());
+        out.extend(self.claim.iter().flat_map(|claim| claim.encode()));
+        out
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Meta> {
+        let number = |at: usize| Some(u64::from_be_bytes(*bytes.get(at..)?.first_chunk()?));
+        (*bytes.first()? == Meta::VERSION).then_some(())?;
+        Some(Meta {
+            applied: Position::from_u64(number(1)?),
+            identity: u128::from_be_bytes(*bytes.get(9..)?.first_chunk()?),
+            sum: number(25)?,
+            fence: number(33)?,
+            claim: Place::decode(bytes.get(41..)?),
+        })
+    }
+}

@@ -1,0 +1,139 @@
+//! Opens the store: the journal as it is, the index as it is or made again.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use journal::disk::Disk;
+use journal::{Journal, Opened, Position};
+use sha2::{Digest as _, Sha256};
+use store::{Error, Result};
+
+use crate::index::{self, Index, Range};
+use crate::keys;
+use crate::place::Place;
+use crate::recent::Recent;
+use crate::replay::{self, Findings, replay};
+use crate::shared::{Shared, broken, identity, suspect};
+use crate::sled_store::Settings;
+
+/// So many indexes that were moved aside are kept.
+const KEPT: usize = 2;
+
+pub(crate) fn open(disk: Arc<dyn Disk>, folder: &Path, settings: &Settings) -> Result<Shared> {
+    fs::create_dir_all(folder).map_err(failed("create", folder))?;
+    let opened = Journal::open_on(disk, &folder.join("journal"), settings.journal());
+    let Opened { journal, findings } = opened.map_err(broken)?;
+    let mut reports = findings;
+    let (index, found) = open_index(&journal, folder, settings, &mut reports)?;
+    reports.extend(found.reports);
+    let mut recent = Recent::default();
+    reports.into_iter().for_each(|report| recent.report(report));
+    let meta = *index.meta();
+    recent.applied = meta.applied;
+    recent.last_fence = meta.fence;
+    let lost = |key: &[u8], value: &[u8]| {
+        if let (Some(run), Some(message)) = (keys::run_of(key), value.get(Place::LEN..)) {
+            recent.lost.insert(run, String::from_utf8_lossy(message).into_owned());
+        }
+        ControlFlow::Continue(())
+    };
+    index.walk(&Range::of([keys::LOST]), lost).map_err(|error| Error::Broken(error.to_string()))?;
+    let shared = Shared::new(journal, index, folder.to_owned(), recent);
+    for (run, message) in found.lost {
+        shared.lose(run, &message)?;
+    }
+    Ok(shared)
+}
+
+/// The index at the end of the journal. While this goes on a file says that the index is not to be trusted, so that one
+/// that ends the process is not met twice.
+fn open_index(
+    journal: &Journal,
+    folder: &Path,
+    settings: &Settings,
+    reports: &mut Vec<String>,
+) -> Result<(Index, Findings)> {
+    let path = folder.join("index");
+    let suspect = suspect(folder);
+    let reason = if suspect.exists() {
+        Some("it failed, or the process ended while it was opened".to_owned())
+    } else {
+        None
+    };
+    fs::write(&suspect, []).map_err(failed("create", &suspect))?;
+    let is_new = !path.exists();
+    let opened = match reason {
+        Some(reason) => Err(reason),
+        None => existing(journal, &path, settings),
+    };
+    let index = match opened {
+        Ok(index) => {
+            if is_new && journal.flushed() > Position::default() {
+                reports.push("the index was missing and was made again from the journal".to_owned());
+            }
+            index
+        }
+        Err(reason) => {
+            if path.exists() {
+                let aside = move_aside(folder, &path)?;
+                reports.push(format!(
+                    "the index was made again from the journal, because {reason}; the old one is in {}",
+                    aside.display()
+                ));
+            }
+            let made = Index::open(&path, settings.cache_bytes).map_err(replay::Error::from);
+            let made = made.and_then(|index| Ok((replay(journal, &index)?, index)));
+            let (found, index) = made.map_err(|error| Error::Broken(error.to_string()))?;
+            (index, found)
+        }
+    };
+    fs::remove_file(&suspect).map_err(failed("remove", &suspect))?;
+    Ok(index)
+}
+
+/// The index as it is; or why it cannot be used.
+fn existing(
+    journal: &Journal,
+    path: &Path,
+    settings: &Settings,
+) -> std::result::Result<(Index, Findings), String> {
+    let index = Index::open(path, settings.cache_bytes).map_err(|error| error.to_string())?;
+    index.verify().map_err(|error| error.to_string())?;
+    let meta = *index.meta();
+    if meta != index::Meta::default() {
+        let last = journal.read(meta.applied);
+        let is_ours = meta.applied < journal.flushed()
+            && last.is_ok_and(|record| identity(&Sha256::digest(&record.payload).into()) == meta.identity);
+        if !is_ours {
+            return Err("it does not belong to this journal".to_owned());
+        }
+    }
+    let found = replay(journal, &index).map_err(|error| error.to_string())?;
+    Ok((index, found))
+}
+
+fn move_aside(folder: &Path, path: &Path) -> Result<PathBuf> {
+    let mut kept = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed("list", folder))? {
+        let name = entry.map_err(failed("list", folder))?.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix("index.damaged-")?.parse::<u32>().ok());
+        kept.extend(number);
+    }
+    kept.sort_unstable();
+    let name = |number: u32| folder.join(format!("index.damaged-{number}"));
+    let surplus = kept.len().saturating_sub(KEPT - 1);
+    for number in &kept[..surplus] {
+        let old = name(*number);
+        fs::remove_dir_all(&old).map_err(failed("remove", &old))?;
+    }
+    let aside = name(kept.last().map_or(1, |last| last + 1));
+    fs::rename(path, &aside).map_err(failed("rename", path))?;
+    Ok(aside)
+}
+
+fn failed(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
+    let path = path.to_owned();
+    move |error| Error::Broken(format!("cannot {what} {}: {error}", path.display()))
+}

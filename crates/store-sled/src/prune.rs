@@ -1,0 +1,79 @@
+//! Forgetting what finished long ago. Room is given back by [`crate::evacuate`].
+
+use std::ops::ControlFlow;
+
+use model::{RunId, Timestamp};
+use store::Result;
+
+use crate::entry::Entry;
+use crate::index::Range;
+use crate::keys;
+use crate::shared::Shared;
+
+/// So many runs are forgotten with one record of the journal.
+const MOST: usize = 500;
+
+impl Shared {
+    /// Forgets runs that finished before this point in time, and gives room back; gives how many.
+    pub(crate) fn prune(&self, finished_before: Timestamp) -> Result<u64> {
+        let last = self.recent().youngest();
+        if let Some(last) = last {
+            self.wait_until_applied(last)?;
+        }
+        let mut forgotten = 0;
+        for runs in self.over(finished_before)?.chunks(MOST) {
+            forgotten += self.forget(runs)?;
+        }
+        self.give_back()?;
+        Ok(forgotten)
+    }
+
+    /// The runs that finished before this point in time and hold no dedupe key beyond it.
+    fn over(&self, finished_before: Timestamp) -> Result<Vec<RunId>> {
+        let mut runs = Vec::new();
+        let below = Some(keys::finished_before(finished_before));
+        self.walk(&Range { below, ..Range::of([keys::FINISHED]) }, |key, _| {
+            runs.extend(keys::run_of(key));
+            ControlFlow::Continue(())
+        })?;
+        let mut over = Vec::new();
+        for run in runs {
+            let row = self.row(run).map_err(|error| self.fail_now(&error))?;
+            let holds_key =
+                |row: &crate::row::Row| row.dedupe.as_ref().is_some_and(|key| key.until > finished_before);
+            if row.is_some_and(|row| !holds_key(&row)) {
+                over.push(run);
+            }
+        }
+        Ok(over)
+    }
+
+    fn forget(&self, runs: &[RunId]) -> Result<u64> {
+        let mut forgotten = 0;
+        let at = self.order_now(|recent| {
+            // Something was added to it since the index was asked; it is left for the next time.
+            let runs: Vec<RunId> = runs.iter().filter(|run| recent.run(**run).is_none()).copied().collect();
+            forgotten = runs.len() as u64;
+            (!runs.is_empty()).then_some(Entry::Forgotten { runs, sources: Vec::new() })
+        })?;
+        match at {
+            Some(at) => self.wait_until_applied(at).map(|()| forgotten),
+            None => Ok(0),
+        }
+    }
+
+    /// Whether an operation of this kind goes on already; two of them would move the same records.
+    pub(crate) fn tidying(&self) -> Option<Tidying<'_>> {
+        let was = self.is_tidying.swap(true, std::sync::atomic::Ordering::AcqRel);
+        (!was).then_some(Tidying(self))
+    }
+}
+
+/// Held while the journal is tidied.
+pub(crate) struct Tidying<'a>(&'a Shared);
+
+impl Drop for Tidying<'_> {
+    fn drop(&mut self) {
+        self.0.is_tidying.store(false, std::sync::atomic::Ordering::Release);
+    }
+}

@@ -1,0 +1,231 @@
+//! The store as its users see it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use async_trait::async_trait;
+use journal::disk::{Disk, RealDisk};
+use model::{Digest, Record, RunId, RunSummary, Timestamp};
+use store::{Append, Appended, Claim, Error, Fence, Health, Page, Position, Query, Result, Source, Store};
+
+use crate::applier;
+use crate::entry::Entry;
+use crate::open;
+use crate::recent::Known;
+use crate::shared::{Prepared, Shared, Stall, broken};
+
+/// How the store uses its machine.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The length of a file of the journal in bytes. One append fits into one file.
+    pub segment_bytes: u32,
+    /// How much memory sled may use to keep what it read, in bytes.
+    pub cache_bytes: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { segment_bytes: 64 << 20, cache_bytes: 128 << 20 }
+    }
+}
+
+impl Settings {
+    pub(crate) fn journal(&self) -> journal::Settings {
+        journal::Settings { segment_bytes: self.segment_bytes, ..journal::Settings::default() }
+    }
+}
+
+/// The embedded store: a folder that one process has open. Dropping it writes and flushes what was appended.
+pub struct SledStore {
+    shared: Arc<Shared>,
+    applier: Option<JoinHandle<()>>,
+}
+
+impl SledStore {
+    /// Opens the store in this folder, or begins one.
+    ///
+    /// An index that is damaged is made again from the journal, at about 100,000 appends per second. What was found is
+    /// in [`Health::reports`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Locked`] if another process has it open; the text names it. [`Error::Broken`] if the disk says no.
+    pub fn open(folder: &Path, settings: &Settings) -> Result<SledStore> {
+        SledStore::open_on(Arc::new(RealDisk), folder, settings)
+    }
+
+    /// Opens the store in this folder of another kind of disk; for tests and measurements. sled writes to the real one.
+    ///
+    /// # Errors
+    ///
+    /// As [`SledStore::open`].
+    pub fn open_on(disk: Arc<dyn Disk>, folder: &Path, settings: &Settings) -> Result<SledStore> {
+        let shared = Arc::new(open::open(disk, folder, settings)?);
+        let thread = std::thread::Builder::new().name("store-index".to_owned());
+        let applier = {
+            let shared = Arc::clone(&shared);
+            thread.spawn(move || applier::run(&shared))
+        };
+        let applier = applier.map_err(|error| Error::Broken(format!("cannot start a thread: {error}")))?;
+        Ok(SledStore { shared, applier: Some(applier) })
+    }
+
+    /// Runs something that may wait for the disk where it keeps nobody waiting.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Shared) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let shared = Arc::clone(&self.shared);
+        let done = tokio::task::spawn_blocking(move || work(&shared)).await;
+        done.unwrap_or_else(|error| Err(Error::Broken(format!("reading panicked: {error}"))))
+    }
+
+    async fn append_one(&self, prepared: Prepared) -> Result<Appended> {
+        let prepared = Arc::new(prepared);
+        loop {
+            // Asked for before the look, so that room which is made in between is not missed.
+            let mut room = std::pin::pin!(self.shared.room.notified());
+            room.as_mut().enable();
+            match self.shared.append(&prepared) {
+                Ok(appended) => return Ok(appended),
+                Err(Stall::Failed(error)) => return Err(error),
+                Err(Stall::Busy) if self.shared.recent().is_crowded() => room.await,
+                Err(Stall::Busy) => {
+                    let prepared = Arc::clone(&prepared);
+                    let wait = move |shared: &Shared| {
+                        shared.journal.wait_for_room(&prepared.draft);
+                        Ok(())
+                    };
+                    self.blocking(wait).await?;
+                }
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SledStore {
+    async fn append(&self, appends: Vec<Append>) -> Result<Vec<Appended>> {
+        appends.iter().try_for_each(Append::check)?;
+        let prepared: Vec<Prepared> = appends.into_iter().map(Prepared::new).collect();
+        for append in &prepared {
+            self.shared.check_size(append)?;
+        }
+        let mut answers = Vec::with_capacity(prepared.len());
+        for append in prepared {
+            answers.push(self.append_one(append).await?);
+        }
+        Ok(answers)
+    }
+
+    async fn durable(&self, position: Position) -> Result<()> {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        let position = journal::Position::from_u64(position.0);
+        self.shared.journal.when_durable(position, move |result| {
+            // Whoever asked may have gone.
+            let _ = answer.send(result);
+        });
+        let gone = |_| Err(journal::Error::Stopped("the thread that writes is gone".to_owned()));
+        answered.await.unwrap_or_else(gone).map_err(broken)
+    }
+
+    async fn journal(&self, run: RunId) -> Result<Vec<Record>> {
+        self.blocking(move |shared| shared.journal_of(run)).await
+    }
+
+    async fn summary(&self, run: RunId) -> Result<Option<RunSummary>> {
+        self.blocking(move |shared| shared.summary_of(run)).await
+    }
+
+    async fn runs(&self, query: Query) -> Result<Page> {
+        self.blocking(move |shared| shared.page(&query)).await
+    }
+
+    async fn claim(&self, worker: &str) -> Result<Claim> {
+        let worker = worker.to_owned();
+        self.blocking(move |shared| {
+            let mut taken = None;
+            let at = shared.order_now(|recent| {
+                let fence = recent.last_fence + 1;
+                // Before anything else is looked at: whoever held the claim is fenced off from here on.
+                recent.claimed = Some(Fence(fence));
+                taken = Some(Fence(fence));
+                Some(Entry::Claimed { fence, worker: worker.clone() })
+            })?;
+            let rows = shared.recent_summaries();
+            shared.journal.durable(at.unwrap_or_default()).map_err(broken)?;
+            let fence = taken.unwrap_or(Fence(0));
+            Ok(Claim { fence, runs: shared.unfinished(rows)? })
+        })
+        .await
+    }
+
+    async fn release(&self, fence: Fence) -> Result<()> {
+        let mut recent = self.shared.recent();
+        recent.claimed = recent.claimed.filter(|claimed| *claimed != fence);
+        Ok(())
+    }
+
+    async fn put_source(&self, source: Source) -> Result<()> {
+        self.blocking(move |shared| shared.put_source(source)).await
+    }
+
+    async fn source(&self, digest: &Digest) -> Result<Option<Source>> {
+        let digest = digest.clone();
+        let read = self.blocking(move |shared| shared.source_of(&digest)).await?;
+        Ok(read.map(Arc::unwrap_or_clone))
+    }
+
+    async fn prune(&self, finished_before: Timestamp) -> Result<u64> {
+        self.blocking(move |shared| match shared.tidying() {
+            Some(_tidying) => shared.prune(finished_before),
+            None => Ok(0),
+        })
+        .await
+    }
+
+    async fn health(&self) -> Health {
+        let bytes = self.shared.journal.bytes() + self.shared.index.bytes();
+        let stopped = self.shared.journal.stopped();
+        let recent = self.shared.recent();
+        let mut reports = recent.reports.clone();
+        reports.extend(recent.failed.clone().or(stopped.clone()));
+        Health { is_writable: recent.failed.is_none() && stopped.is_none(), bytes, reports }
+    }
+}
+
+impl Shared {
+    fn put_source(&self, source: Source) -> Result<()> {
+        let source = Arc::new(source);
+        self.recent().put_sources.insert(source.digest.clone());
+        let is_kept = self.source_of(&source.digest)?.is_some();
+        let at = self.order_now(|recent| match recent.source(&source.digest) {
+            Known::Here(Some(_)) => None,
+            Known::InIndex if is_kept => None,
+            Known::Here(None) | Known::InIndex => Some(Entry::Source(Arc::clone(&source))),
+        })?;
+        let recent = match self.recent().source(&source.digest) {
+            Known::Here(Some((_, at))) => Some(at),
+            Known::Here(None) | Known::InIndex => None,
+        };
+        match at.or(recent) {
+            Some(at) => self.journal.durable(at).map_err(broken),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for SledStore {
+    fn drop(&mut self) {
+        if let Err(error) = self.shared.journal.close() {
+            tracing::error!(%error, "the journal was not closed as it should be");
+        }
+        if let Some(applier) = self.applier.take() {
+            let _ = applier.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+mod damage;
+mod kill;
+mod power;
+mod prune;
+mod workload;
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use store::conformance;
+use tempfile::TempDir;
+
+use super::*;
+
+/// Segments so small that a few runs fill several.
+fn small() -> Settings {
+    Settings { segment_bytes: 16 << 10, cache_bytes: 4 << 20 }
+}
+
+fn open(folder: &Path) -> SledStore {
+    SledStore::open(folder, &small()).unwrap()
+}
+
+/// All files in a folder and below.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { all.extend(files(&path)) } else { all.push(path) }
+    }
+    all.sort();
+    all
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() { copy(&path, &target) } else { fs::copy(&path, &target).map(|_| ()).unwrap() }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_passes_the_suite() {
+    for segment_bytes in [1 << 20, 400 << 10] {
+        let folder = TempDir::new().unwrap();
+        let number = AtomicUsize::new(0);
+        let make = async || {
+            let name = number.fetch_add(1, Ordering::Relaxed).to_string();
+            let settings = Settings { segment_bytes, ..small() };
+            Arc::new(SledStore::open(&folder.path().join(name), &settings).unwrap()) as Arc<dyn Store>
+        };
+        conformance::check(make).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_it_holds_outlives_it() {
+    let folder = TempDir::new().unwrap();
+    conformance::check_kept(async || Arc::new(open(folder.path())) as Arc<dyn Store>).await;
+}
+
+#[test]
+fn a_second_process_is_told_who_has_the_store_open() {
+    let folder = TempDir::new().unwrap();
+    let _first = open(folder.path());
+    let Err(Error::Locked(message)) = SledStore::open(folder.path(), &small()) else {
+        panic!("it is open");
+    };
+    assert!(message.contains(&format!("process {} on ", std::process::id())), "{message}");
+}
+
+#[tokio::test]
+async fn an_append_that_fits_into_no_segment_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path());
+    let mut large = conformance::sample::create(1);
+    large.summary.about = "a".repeat(20_000);
+    let answer = store.append(vec![conformance::sample::create(2), large]).await;
+    assert!(matches!(&answer, Err(Error::Refused(_))), "{answer:?}");
+    assert_eq!(store.summary(conformance::sample::run(2)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_row_that_is_too_large_for_the_index_is_read_from_the_journal() {
+    let folder = TempDir::new().unwrap();
+    let mut large = conformance::sample::create(1);
+    large.summary.about = "a".repeat(5000);
+    for _ in 0..2 {
+        let store = open(folder.path());
+        store.append(vec![large.clone()]).await.unwrap();
+        assert_eq!(store.summary(large.run()).await.unwrap(), Some(large.summary.clone()));
+        store.prune(Timestamp::MAX).await.unwrap();
+        assert_eq!(store.claim("worker").await.unwrap().runs, [large.summary.clone()]);
+    }
+}

@@ -1,0 +1,126 @@
+//! Old segments are given back, and nothing that is needed goes with them.
+
+use model::RunStatus;
+use store::conformance::sample;
+
+use super::*;
+
+/// Creates runs and finishes them, but for every `parked`th, which waits.
+async fn fill(store: &SledStore, numbers: std::ops::Range<u32>, parked: u32) {
+    for number in numbers {
+        let first = sample::create(number);
+        let status = if number % parked == 0 { RunStatus::Waiting } else { RunStatus::Succeeded };
+        let then = sample::follow(&first, 3);
+        let last = sample::follow_as(&then, status);
+        store.append(vec![first, then, last]).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn segments_are_given_back_and_parked_runs_are_kept() {
+    let folder = TempDir::new().unwrap();
+    let mut most = 0;
+    for round in 0..6 {
+        let store = open(folder.path());
+        store.put_source(sample::source(1)).await.unwrap();
+        fill(&store, round * 100..(round + 1) * 100, 50).await;
+        let forgotten = store.prune(sample::second(i64::from(round + 1) * 100 + 100)).await.unwrap();
+        assert_eq!(forgotten, 98, "all that finished is forgotten");
+        most = most.max(store.health().await.bytes);
+        check(&store, round).await;
+        drop(store);
+        if round % 2 == 0 {
+            fs::remove_dir_all(folder.path().join("index")).unwrap();
+        }
+        let store = open(folder.path());
+        check(&store, round).await;
+    }
+    let segments = files(&folder.path().join("journal")).len();
+    assert!(segments < 12, "{segments} files are left of six rounds");
+}
+
+async fn check(store: &SledStore, round: u32) {
+    let parked: Vec<RunId> = (0..(round + 1) * 2).map(|number| sample::run(number * 50)).collect();
+    let mut left: Vec<RunId> = store
+        .runs(Query { limit: 1000, ..Query::default() })
+        .await
+        .unwrap()
+        .runs
+        .iter()
+        .map(|row| row.run)
+        .collect();
+    left.reverse();
+    assert_eq!(left, parked, "round {round}");
+    for run in parked {
+        assert_eq!(store.journal(run).await.unwrap().len(), 5);
+    }
+    assert!(store.source(&sample::source(1).digest).await.unwrap().is_some());
+    assert_eq!(store.health().await.reports.iter().filter(|report| !report.contains("missing")).count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_that_nobody_uses_goes() {
+    let folder = TempDir::new().unwrap();
+    {
+        let store = open(folder.path());
+        store.put_source(sample::source(1)).await.unwrap();
+        store.put_source(sample::source(2)).await.unwrap();
+        store.put_source(sample::source(3)).await.unwrap();
+        fill(&store, 1..60, 30).await;
+        store.prune(Timestamp::MAX).await.unwrap();
+        assert!(
+            store.source(&sample::source(2).digest).await.unwrap().is_some(),
+            "it was put since the start"
+        );
+    }
+    let store = open(folder.path());
+    store.put_source(sample::source(3)).await.unwrap();
+    fill(&store, 100..160, 30).await;
+    store.prune(Timestamp::MAX).await.unwrap();
+    fill(&store, 200..260, 30).await;
+    store.prune(Timestamp::MAX).await.unwrap();
+    let kept = async |byte| store.source(&sample::source(byte).digest).await.unwrap().is_some();
+    assert_eq!([kept(1).await, kept(2).await, kept(3).await], [true, false, true]);
+    store.put_source(sample::source(2)).await.unwrap();
+    assert!(kept(2).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn claims_survive_their_segment() {
+    let folder = TempDir::new().unwrap();
+    let fence = {
+        let store = open(folder.path());
+        let fence = store.claim("worker").await.unwrap().fence;
+        fill(&store, 1..100, 1000).await;
+        store.prune(Timestamp::MAX).await.unwrap();
+        fence
+    };
+    fs::remove_dir_all(folder.path().join("index")).unwrap();
+    assert!(open(folder.path()).claim("worker").await.unwrap().fence > fence);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_do_not_notice_that_records_are_moved() {
+    let folder = TempDir::new().unwrap();
+    let store = Arc::new(open(folder.path()));
+    fill(&store, 1..30, 1).await;
+    let reader = {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            let mut reads = 0;
+            while Arc::strong_count(&store) > 1 {
+                for number in 1..30 {
+                    assert_eq!(store.journal(sample::run(number)).await.unwrap().len(), 5);
+                    reads += 1;
+                }
+            }
+            reads
+        })
+    };
+    for round in 1..8 {
+        fill(&store, round * 1000..round * 1000 + 60, 10_000).await;
+        store.prune(Timestamp::MAX).await.unwrap();
+    }
+    drop(store);
+    assert!(reader.await.unwrap() > 100);
+}

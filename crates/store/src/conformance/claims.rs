@@ -1,0 +1,49 @@
+//! Claims: what they give, and whom they fence off.
+
+use model::{RunId, RunStatus};
+
+use super::sample::{ask, create, follow, follow_as, run};
+use super::{at, claim, good, one};
+use crate::store::{Append, Appended, Fence, Store};
+
+pub(super) async fn a_claim_gives_what_is_not_finished(store: &dyn Store) {
+    let ended = [RunStatus::Succeeded, RunStatus::Failed, RunStatus::Cancelled];
+    for (number, status) in (1..).zip(ended) {
+        let first = create(number);
+        good(store.append(vec![first.clone(), follow_as(&first, status)]).await);
+    }
+    let waits = create(4);
+    good(store.append(vec![waits.clone(), ask(&waits), create(6), create(5)]).await);
+    let claim = good(store.claim("worker").await);
+    let claimed: Vec<RunId> = claim.runs.iter().map(|row| row.run).collect();
+    assert_eq!(claimed, [run(4), run(5), run(6)], "what is not finished, oldest first");
+    assert_eq!(claim.runs[0], ask(&waits).summary, "a claim gives rows as they are");
+}
+
+pub(super) async fn a_claim_fences_off_the_one_before(store: &dyn Store) {
+    let first = create(1);
+    at(store, first.clone()).await;
+    let (old, _) = claim(store).await;
+    let held = |append: Append, fence: Fence| Append { fence: Some(fence), ..append };
+    let then = follow(&first, 1);
+    at(store, held(then.clone(), old)).await;
+    let (new, unfinished) = claim(store).await;
+    assert!(new > old, "a later claim has a higher fence");
+    assert_eq!(unfinished, [run(1)], "and takes over what the claim before held");
+    let next = follow(&then, 1);
+    assert_eq!(one(store, held(next.clone(), old)).await, Appended::Fenced, "the older one is fenced off");
+    assert_eq!(one(store, held(first.clone(), old)).await, Appended::Fenced, "whatever it expects");
+    good(store.release(old).await);
+    at(store, held(next.clone(), new)).await;
+    let word = follow(&next, 1);
+    at(store, word.clone()).await;
+    good(store.release(new).await);
+    assert_eq!(
+        one(store, held(follow(&word, 1), new)).await,
+        Appended::Fenced,
+        "a released claim is worth nothing"
+    );
+    at(store, follow(&word, 1)).await;
+    let (last, _) = claim(store).await;
+    assert!(last > new, "a released claim can be taken again");
+}

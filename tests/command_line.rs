@@ -1,0 +1,88 @@
+//! The command line as people and scripts use it.
+
+use tokio::process::Command;
+
+use crate::world::{World, repository};
+
+fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    command.current_dir(repository()).env("RUST_LOG", "warn").env_remove("PORTCULLIS_TOKEN");
+    command
+}
+
+async fn output(command: &mut Command) -> (bool, String) {
+    let output = command.output().await.unwrap();
+    (output.status.success(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_runs_the_whole_loop() {
+    let (ok, text) = output(binary().args(["demo", "--approve"])).await;
+    assert!(ok, "{text}");
+    for expected in [
+        "202 Accepted",
+        "SIGKILL",
+        "the run still waits",
+        "approved by",
+        "sent to agent 001",
+        "The case in TheHive",
+    ] {
+        assert!(text.contains(expected), "the demo does not show `{expected}`:\n{text}");
+    }
+    let (ok, text) = output(binary().args(["demo", "--reject", "--no-kill"])).await;
+    assert!(ok && text.contains("What reached the agents\n\nnothing"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_shipped_playbooks_pass_their_checks_and_their_tests() {
+    let (ok, text) =
+        output(binary().args(["check", "workflows", "examples/hello", "examples/approval"])).await;
+    assert!(ok && text.contains("0 errors, 0 warnings"), "{text}");
+    let (ok, text) = output(binary().args(["test", "workflows"])).await;
+    assert!(ok && text.contains(" 0 failed"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_are_listed_shown_and_answered_from_a_terminal() {
+    let world = World::new().await;
+    let run = world.post_alert().await;
+    world.settled(&run).await;
+    let (code, list) = world.run(&["runs", "--status", "waiting"]).await;
+    assert!(code == 0 && list.contains(&run) && list.contains("contain_ssh_bruteforce"), "{list}");
+    let (code, approvals) = world.run(&["approvals"]).await;
+    assert!(code == 0 && approvals.contains(&format!("portcullis approve {run} block")), "{approvals}");
+    let (code, refused) = world.run(&["reject", &run, "block"]).await;
+    assert!(code == 2 && refused.contains("a reason is needed"), "{refused}");
+    let (code, text) = world.run(&["reject", &run, "block", "--why", "our own scanner"]).await;
+    assert_eq!(code, 0, "{text}");
+    world.settled(&run).await;
+    let (code, shown) = world.run(&["runs", "show", &run]).await;
+    assert!(code == 0 && shown.contains("rejected by ana: our own scanner"), "{shown}");
+    let (_, approvals) = world.run(&["approvals"]).await;
+    assert!(approvals.contains("nothing waits for a person"), "{approvals}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workflow_is_started_by_hand_with_and_without_a_server() {
+    let playbook = "workflow: by_hand\ntriggers: [{ uses: manual }]\nsteps:\n  - { id: note, uses: set, with: { level: alert.rule.level } }\n";
+    let mut world = World::with(lab::Settings::default(), &[("by_hand.yaml", playbook)]).await;
+    let alert = repository().join("examples/alerts/sshd_bruteforce.json");
+    let alert = alert.to_str().unwrap();
+    let (code, text) = world.run(&["run", "by_hand", "--alert", alert]).await;
+    assert!(code == 0 && text.contains("succeeded"), "{text}");
+    assert!(world.terminate().await);
+    let (code, text) = world.run(&["run", "by_hand", "--alert", alert]).await;
+    assert!(code == 0 && text.contains("succeeded"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_is_said_and_where() {
+    let (ok, text) = output(binary().args(["check", "no/such/folder"])).await;
+    assert!(!ok && text.contains("cannot read no/such/folder"), "{text}");
+    let (ok, text) = output(binary().args(["serve", "--config", "no/such/file.yaml"])).await;
+    assert!(!ok && text.contains("cannot read no/such/file.yaml"), "{text}");
+    let (ok, text) = output(binary().args(["runs"])).await;
+    assert!(!ok && text.contains("PORTCULLIS_TOKEN"), "{text}");
+    let (ok, text) = output(binary().args(["nodes", "wazuh.active_response"])).await;
+    assert!(ok && text.contains("disrupt") && text.contains("agent"), "{text}");
+}

@@ -1,0 +1,14 @@
+//! The promises, end to end: the real binary as a process of its own, against simulated systems over real HTTP.
+//!
+//! One test binary, one module for each promise. What each module proves is told in `tests/README.md`.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod alerts;
+mod approvals;
+mod command_line;
+mod crashes;
+mod documents;
+mod failures;
+mod wazuh_integration;
+mod world;
