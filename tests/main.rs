@@ -10,5 +10,6 @@ mod command_line;
 mod crashes;
 mod documents;
 mod failures;
+mod playbooks;
 mod wazuh_integration;
 mod world;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use model::{
-    Decision, Event, Failure, Mode, Person, Record, Resolution, RunStatus, SkipReason, StepKey, Timestamp,
-    Trigger, WorkflowRef,
+    Decision, Event, Failure, FailureClass, Mode, Person, Record, Resolution, RunStatus, SkipReason, StepKey,
+    Timestamp, Trigger, WorkflowRef,
 };
 use serde_json::{Value, json};
 use workflow::{EngineNode, OnError};
@@ -266,7 +266,11 @@ impl Run {
         match resolution {
             Resolution::SendAgain => {}
             Resolution::Failed => {
-                self.note_error(step, &format!("{} says that it did not happen: {reason}", by.name))
+                let message = format!("{} says that it did not happen: {reason}", by.name);
+                let description =
+                    json!({ "message": message, "class": FailureClass::Resolved, "help": null });
+                self.scope.set(&["errors", step.step.as_str()], description);
+                self.note_error(step, &message);
             }
             Resolution::Ok => {
                 let word = json!({ "resolved_by": by.name, "reason": reason });

@@ -55,15 +55,14 @@ pub(crate) fn about(alert: &Value) -> String {
     };
     let (id, description) = (text("/rule/id"), text("/rule/description"));
     let agent = text("/agent/name");
-    let mut about = String::new();
-    if !id.is_empty() {
-        about.push_str(&format!("rule {id}: "));
-    }
-    about.push_str(&description);
+    let rule = if id.is_empty() { String::new() } else { format!("rule {id}") };
+    let what: Vec<&str> =
+        [rule.as_str(), description.as_str()].into_iter().filter(|part| !part.is_empty()).collect();
+    let mut about = what.join(": ");
     if !agent.is_empty() {
         about.push_str(&format!(" on {agent}"));
     }
-    line(&about)
+    line(about.trim_start())
 }
 
 /// Text cut to one line without control characters.

@@ -19,6 +19,8 @@ use crate::scope;
 
 /// Stands before every path in an argument, so that a missing value is an error there too.
 pub(crate) const PRESENT: &str = "__present";
+/// Looks up the path that its argument names, and gives null where it leads nowhere.
+pub(crate) const OPTIONAL: &str = "__optional";
 /// Writes one value into text.
 pub(crate) const TEXT: &str = "__text";
 
@@ -72,6 +74,7 @@ pub(crate) static REGISTRY: LazyLock<Handlebars<'static>> = LazyLock::new(|| {
     registry.register_escape_fn(no_escape);
     registry.set_prevent_indent(true);
     registry.register_helper(PRESENT, Box::new(Present));
+    registry.register_helper(OPTIONAL, Box::new(Optional));
     registry.register_helper(TEXT, Box::new(Text));
     for helper in all() {
         registry.register_helper(helper.name, Box::new(helper));
@@ -137,6 +140,22 @@ impl HelperDef for Present {
             return Err(failed(format!("`{raw}` is null")));
         }
         Ok(ScopedJson::Derived(param.value().clone()))
+    }
+}
+
+struct Optional;
+
+impl HelperDef for Optional {
+    fn call_inner<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        context: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+    ) -> Result<ScopedJson<'rc>, RenderError> {
+        let path = helper.param(0).and_then(|param| param.value().as_str()).unwrap_or_default();
+        let path: Vec<&str> = path.split('.').collect();
+        Ok(ScopedJson::Derived(scope::lookup(context.data(), &path).cloned().unwrap_or(Value::Null)))
     }
 }
 

@@ -52,7 +52,7 @@ impl fmt::Debug for Scope {
     }
 }
 
-fn lookup<'a>(data: &'a Value, path: &[&str]) -> Option<&'a Value> {
+pub(crate) fn lookup<'a>(data: &'a Value, path: &[&str]) -> Option<&'a Value> {
     path.iter().try_fold(data, |value, segment| match value {
         Value::Object(object) => object.get(*segment),
         Value::Array(list) => list.get(segment.parse::<usize>().ok()?),

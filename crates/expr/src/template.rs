@@ -13,7 +13,7 @@ use handlebars::{
 use serde_json::Value;
 
 use crate::error::{CompileError, EvalError, deepest_nesting};
-use crate::helpers::{self, PRESENT, REGISTRY, TEXT};
+use crate::helpers::{self, OPTIONAL, PRESENT, REGISTRY, TEXT};
 use crate::reference::Reference;
 use crate::scope::Scope;
 
@@ -241,7 +241,7 @@ impl Compiler<'_> {
             Parameter::Path(path) => {
                 self.read(&path, is_optional)?;
                 if is_optional {
-                    return Ok(Parameter::Path(path));
+                    return Ok(self.optional(path));
                 }
                 let name = Parameter::Name(PRESENT.to_owned());
                 let call = Subexpression::new(name, vec![Parameter::Path(path)], Default::default());
@@ -250,6 +250,18 @@ impl Compiler<'_> {
             Parameter::Subexpression(call) => self.call(&call),
             _ => Err(CompileError::new("this kind of argument is not part of the playbook language")),
         }
+    }
+
+    /// A path that may lead nowhere. Handlebars fails where a path asks a list for a name, so we look it up ourselves;
+    /// inside `each` a path may be relative, and only Handlebars knows to what.
+    fn optional(&self, path: Path) -> Parameter {
+        let Path::Relative((_, raw)) = &path else { return Parameter::Path(path) };
+        if self.each_depth > 0 {
+            return Parameter::Path(path);
+        }
+        let name = Parameter::Name(OPTIONAL.to_owned());
+        let literal = Parameter::Literal(Value::String(raw.clone()));
+        Parameter::Subexpression(Subexpression::new(name, vec![literal], Default::default()))
     }
 
     fn call(&mut self, call: &Subexpression) -> Result<Parameter, CompileError> {

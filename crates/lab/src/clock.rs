@@ -12,9 +12,6 @@ pub(crate) fn now_ms() -> u64 {
 
 /// A moment in the given strftime format, in UTC.
 pub(crate) fn format_ms(at_ms: u64, format: &str) -> String {
-    let at = i64::try_from(at_ms)
-        .ok()
-        .and_then(DateTime::from_timestamp_millis)
-        .unwrap_or_default();
+    let at = i64::try_from(at_ms).ok().and_then(DateTime::from_timestamp_millis).unwrap_or_default();
     at.format(format).to_string()
 }

@@ -74,10 +74,7 @@ impl Control {
         match (request.method.as_str(), segments.as_slice()) {
             ("GET", [""]) => return Ok(Answer::text(StatusCode::OK, HELP.to_owned())),
             ("GET", ["requests"]) => {
-                return Ok(Answer::json(
-                    StatusCode::OK,
-                    &json!({ "requests": world.recorder.list() }),
-                ));
+                return Ok(Answer::json(StatusCode::OK, &json!({ "requests": world.recorder.list() })));
             }
             ("GET", ["state"]) => return Ok(Answer::json(StatusCode::OK, &self.state())),
             ("POST", ["faults"]) => world.orders.add(body::<Fault>(request)?),
@@ -96,10 +93,7 @@ impl Control {
             ("POST", ["daemons"]) => world.wazuh.set_daemons_down(body::<Daemons>(request)?.down),
             ("POST", ["quota"]) => world.virustotal.set_quota(body::<Quota>(request)?.left),
             (_, _) => {
-                return Err(error(
-                    StatusCode::NOT_FOUND,
-                    "there is no such endpoint, see GET /",
-                ));
+                return Err(error(StatusCode::NOT_FOUND, "there is no such endpoint, see GET /"));
             }
         }
         Ok(Answer::empty(StatusCode::NO_CONTENT))
@@ -138,20 +132,12 @@ impl Endpoint for Control {
 }
 
 fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Answer> {
-    serde_json::from_slice(&request.body).map_err(|reason| {
-        error(
-            StatusCode::BAD_REQUEST,
-            &format!("the body does not fit: {reason}"),
-        )
-    })
+    serde_json::from_slice(&request.body)
+        .map_err(|reason| error(StatusCode::BAD_REQUEST, &format!("the body does not fit: {reason}")))
 }
 
 fn found(is_known: bool, id: &str) -> Result<(), Answer> {
-    if is_known {
-        Ok(())
-    } else {
-        Err(error(StatusCode::NOT_FOUND, &format!("there is no agent `{id}`")))
-    }
+    if is_known { Ok(()) } else { Err(error(StatusCode::NOT_FOUND, &format!("there is no agent `{id}`"))) }
 }
 
 fn error(status: StatusCode, message: &str) -> Answer {

@@ -64,22 +64,13 @@ pub enum Kind {
 impl Fault {
     /// A fault that strikes the next matching request only.
     pub fn once(system: System, method: &str, path: &str, kind: Kind) -> Fault {
-        Fault {
-            system,
-            method: Some(method.to_owned()),
-            path: path.to_owned(),
-            times: 1,
-            kind,
-        }
+        Fault { system, method: Some(method.to_owned()), path: path.to_owned(), times: 1, kind }
     }
 
     fn strikes(&self, system: System, method: &str, path: &str) -> bool {
         self.times > 0
             && self.system == system
-            && self
-                .method
-                .as_deref()
-                .is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
+            && self.method.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
             && path_matches(&self.path, path)
     }
 }
@@ -123,9 +114,7 @@ impl Orders {
     /// Uses up one strike of the oldest order that matches.
     pub(crate) fn take(&self, system: System, method: &str, path: &str) -> Option<Kind> {
         let mut open = self.lock();
-        let index = open
-            .iter()
-            .position(|fault| fault.strikes(system, method, path))?;
+        let index = open.iter().position(|fault| fault.strikes(system, method, path))?;
         open[index].times -= 1;
         if open[index].times > 0 {
             return Some(open[index].kind.clone());
@@ -164,14 +153,8 @@ mod tests {
         orders.add(Fault { times: 2, ..fault });
         assert_eq!(orders.take(System::Wazuh, "GET", "/active-response"), None);
         assert_eq!(orders.take(System::TheHive, "PUT", "/active-response"), None);
-        assert_eq!(
-            orders.take(System::Wazuh, "PUT", "/active-response"),
-            Some(Kind::DropAfter)
-        );
-        assert_eq!(
-            orders.take(System::Wazuh, "PUT", "/active-response"),
-            Some(Kind::DropAfter)
-        );
+        assert_eq!(orders.take(System::Wazuh, "PUT", "/active-response"), Some(Kind::DropAfter));
+        assert_eq!(orders.take(System::Wazuh, "PUT", "/active-response"), Some(Kind::DropAfter));
         assert_eq!(orders.take(System::Wazuh, "PUT", "/active-response"), None);
     }
 }

@@ -84,34 +84,19 @@ impl Request {
 
     /// The decoded query parameters in the order in which they came.
     pub(crate) fn parameters(&self) -> Vec<(String, String)> {
-        let uri = Uri::builder()
-            .path_and_query(format!("/?{}", self.query))
-            .build()
-            .unwrap_or_default();
-        Query::try_from_uri(&uri)
-            .map(|Query(parameters)| parameters)
-            .unwrap_or_default()
+        let uri = Uri::builder().path_and_query(format!("/?{}", self.query)).build().unwrap_or_default();
+        Query::try_from_uri(&uri).map(|Query(parameters)| parameters).unwrap_or_default()
     }
 }
 
 impl Answer {
     pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Answer {
         let body = serde_json::to_vec(body).expect("an answer has string keys only");
-        Answer {
-            status,
-            content_type: JSON,
-            headers: Vec::new(),
-            body,
-        }
+        Answer { status, content_type: JSON, headers: Vec::new(), body }
     }
 
     pub(crate) fn empty(status: StatusCode) -> Answer {
-        Answer {
-            status,
-            content_type: "",
-            headers: Vec::new(),
-            body: Vec::new(),
-        }
+        Answer { status, content_type: "", headers: Vec::new(), body: Vec::new() }
     }
 
     pub(crate) fn text(status: StatusCode, body: String) -> Answer {
@@ -220,9 +205,7 @@ async fn respond(
         return Ok(answer(server, &request, refusal).into_response());
     };
     let seq = observer.recorder.arrived(observer.system, &request);
-    let fault = observer
-        .orders
-        .take(observer.system, request.method.as_str(), &request.path);
+    let fault = observer.orders.take(observer.system, request.method.as_str(), &request.path);
     let answer = match fault {
         None => answer(server, &request, refusal),
         Some(Kind::Delay { ms }) => {
@@ -291,9 +274,7 @@ async fn receive(
 }
 
 fn announced_too_much(request: &Request) -> Option<u64> {
-    request
-        .header(EXPECT.as_str())
-        .filter(|value| value.eq_ignore_ascii_case("100-continue"))?;
+    request.header(EXPECT.as_str()).filter(|value| value.eq_ignore_ascii_case("100-continue"))?;
     let announced = request.header(CONTENT_LENGTH.as_str())?.parse().ok()?;
     (announced > BODY_LIMIT).then_some(announced)
 }

@@ -71,36 +71,17 @@ impl Lab {
             recorder: Arc::default(),
         });
         let observed = |system, endpoint: Arc<dyn Endpoint>, tls| {
-            let observer = Observer {
-                system,
-                orders: world.orders.clone(),
-                recorder: world.recorder.clone(),
-            };
-            Server {
-                endpoint,
-                observer: Some(observer),
-                tls,
-                keep_alive,
-            }
+            let observer =
+                Observer { system, orders: world.orders.clone(), recorder: world.recorder.clone() };
+            Server { endpoint, observer: Some(observer), tls, keep_alive }
         };
         let control_endpoint = Arc::new(Control::new(world.clone()));
-        let control_server = Server {
-            endpoint: control_endpoint,
-            observer: None,
-            tls: None,
-            keep_alive,
-        };
+        let control_server = Server { endpoint: control_endpoint, observer: None, tls: None, keep_alive };
         let tls = Some(certificate.acceptor);
         let tasks = vec![
             serve(wazuh_listener, observed(System::Wazuh, world.wazuh.clone(), tls)),
-            serve(
-                thehive_listener,
-                observed(System::TheHive, world.thehive.clone(), None),
-            ),
-            serve(
-                virustotal_listener,
-                observed(System::VirusTotal, world.virustotal.clone(), None),
-            ),
+            serve(thehive_listener, observed(System::TheHive, world.thehive.clone(), None)),
+            serve(virustotal_listener, observed(System::VirusTotal, world.virustotal.clone(), None)),
             serve(control_listener, control_server),
         ];
         Ok(Lab {
@@ -248,9 +229,7 @@ impl Drop for Lab {
 
 async fn listen(port: u16) -> Result<(TcpListener, SocketAddr), Error> {
     let failed = |source| Error::Listen { port, source };
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-        .await
-        .map_err(failed)?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))
 }

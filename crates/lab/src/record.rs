@@ -70,12 +70,7 @@ impl Recorder {
 
     pub(crate) fn answered(&self, seq: u64, status: u16) {
         let mut state = self.lock();
-        if let Some(recorded) = state
-            .requests
-            .iter_mut()
-            .rev()
-            .find(|recorded| recorded.seq == seq)
-        {
+        if let Some(recorded) = state.requests.iter_mut().rev().find(|recorded| recorded.seq == seq) {
             recorded.status = Some(status);
         }
     }

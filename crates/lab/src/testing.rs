@@ -23,19 +23,13 @@ pub(crate) async fn start() -> Client {
 pub(crate) async fn start_with(settings: Settings) -> Client {
     let lab = Lab::start(settings).await.unwrap();
     let mut roots = RootCertStore::empty();
-    roots
-        .add(CertificateDer::from_pem_slice(lab.wazuh_certificate_pem().as_bytes()).unwrap())
-        .unwrap();
+    roots.add(CertificateDer::from_pem_slice(lab.wazuh_certificate_pem().as_bytes()).unwrap()).unwrap();
     let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let http = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .no_proxy()
-        .build()
-        .unwrap();
+    let http = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().build().unwrap();
     Client { lab, http }
 }
 
@@ -45,10 +39,7 @@ pub(crate) type Seen = (u16, Value);
 impl Client {
     pub(crate) fn wazuh(&self, method: &str, path: &str) -> RequestBuilder {
         let base = self.lab.wazuh_url().replace("127.0.0.1", "localhost");
-        self.http.request(
-            Method::from_bytes(method.as_bytes()).unwrap(),
-            format!("{base}{path}"),
-        )
+        self.http.request(Method::from_bytes(method.as_bytes()).unwrap(), format!("{base}{path}"))
     }
 
     pub(crate) fn thehive(&self, method: &str, path: &str) -> RequestBuilder {
@@ -57,9 +48,7 @@ impl Client {
 
     pub(crate) fn thehive_as(&self, key: &str, method: &str, path: &str) -> RequestBuilder {
         let url = format!("{}/api/v1{path}", self.lab.thehive_url());
-        self.http
-            .request(Method::from_bytes(method.as_bytes()).unwrap(), url)
-            .bearer_auth(key)
+        self.http.request(Method::from_bytes(method.as_bytes()).unwrap(), url).bearer_auth(key)
     }
 
     /// A request with nothing added to it.
@@ -68,22 +57,16 @@ impl Client {
     }
 
     pub(crate) fn virustotal(&self, ip: &str) -> RequestBuilder {
-        self.http
-            .get(format!("{}/api/v3/ip_addresses/{ip}", self.lab.virustotal_url()))
+        self.http.get(format!("{}/api/v3/ip_addresses/{ip}", self.lab.virustotal_url()))
     }
 
     pub(crate) fn control(&self, method: &str, path: &str) -> RequestBuilder {
         let url = format!("{}{path}", self.lab.control_url());
-        self.http
-            .request(Method::from_bytes(method.as_bytes()).unwrap(), url)
+        self.http.request(Method::from_bytes(method.as_bytes()).unwrap(), url)
     }
 
     pub(crate) fn login_request(&self) -> RequestBuilder {
-        let Settings {
-            wazuh_user,
-            wazuh_password,
-            ..
-        } = Settings::default();
+        let Settings { wazuh_user, wazuh_password, .. } = Settings::default();
         let request = self.wazuh("POST", "/security/user/authenticate?raw=true");
         request.basic_auth(wazuh_user, Some(wazuh_password))
     }
@@ -102,11 +85,7 @@ impl Client {
 
     pub(crate) async fn respond(&self, query: &str, body: &Value) -> Seen {
         let token = self.login().await;
-        see(self
-            .wazuh("PUT", &format!("/active-response{query}"))
-            .bearer_auth(token)
-            .json(body))
-        .await
+        see(self.wazuh("PUT", &format!("/active-response{query}")).bearer_auth(token).json(body)).await
     }
 
     /// One TheHive call with a body.

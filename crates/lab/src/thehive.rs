@@ -34,19 +34,13 @@ const ORGANISATION: &str = "lab";
 
 impl TheHive {
     pub(crate) fn new(settings: Settings) -> TheHive {
-        TheHive {
-            settings,
-            entities: Mutex::new(Entities::default()),
-        }
+        TheHive { settings, entities: Mutex::new(Entities::default()) }
     }
 
     /// Every case with its `observables`, `tasks` (with their `logs`) and `comments`.
     pub(crate) fn cases(&self) -> Vec<Value> {
         let entities = self.lock();
-        entities
-            .all(Kind::Case)
-            .map(|id| cases::with_contents(&entities, id))
-            .collect()
+        entities.all(Kind::Case).map(|id| cases::with_contents(&entities, id)).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Entities> {
@@ -102,9 +96,7 @@ impl TheHive {
 
     fn login(&self, request: &Request) -> Result<&str, Rejection> {
         let settings = &self.settings;
-        let key = request
-            .header("authorization")
-            .and_then(|value| value.strip_prefix("Bearer "));
+        let key = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
         match key.map(str::trim) {
             Some(key) if key == settings.thehive_key => Ok(&settings.thehive_login),
             Some(key) if key == settings.analyst_key => Ok(&settings.analyst_login),
@@ -121,22 +113,14 @@ impl Endpoint for TheHive {
     fn refuse(&self, refusal: Refusal) -> Answer {
         match refusal {
             Refusal::TooLarge { .. } => {
-                reply::error(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "BadRequest",
-                    "Request Entity Too Large",
-                )
-                .0
+                reply::error(StatusCode::PAYLOAD_TOO_LARGE, "BadRequest", "Request Entity Too Large").0
             }
             Refusal::ExpectationFailed { .. } => Answer::empty(StatusCode::EXPECTATION_FAILED),
             Refusal::TokenExpired => reply::unauthenticated().0,
             // It is the proxy in front that loses patience, and it does not speak JSON.
             Refusal::TimedOut => {
                 let page = "<html><body><h1>504 Gateway Time-out</h1></body></html>".to_owned();
-                Answer {
-                    content_type: "text/html",
-                    ..Answer::text(StatusCode::GATEWAY_TIMEOUT, page)
-                }
+                Answer { content_type: "text/html", ..Answer::text(StatusCode::GATEWAY_TIMEOUT, page) }
             }
         }
     }

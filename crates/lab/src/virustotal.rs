@@ -25,10 +25,7 @@ struct Verdict {
 
 impl VirusTotal {
     pub(crate) fn new(settings: &Settings) -> VirusTotal {
-        VirusTotal {
-            key: settings.virustotal_key.clone(),
-            quota: Mutex::new(settings.virustotal_quota),
-        }
+        VirusTotal { key: settings.virustotal_key.clone(), quota: Mutex::new(settings.virustotal_quota) }
     }
 
     pub(crate) fn quota(&self) -> Option<u32> {
@@ -64,10 +61,7 @@ impl Endpoint for VirusTotal {
             Some(key) if key != self.key => return error(401, "WrongCredentialsError", "Wrong API key"),
             Some(_) => {}
         }
-        let address = request
-            .path
-            .strip_prefix("/api/v3/ip_addresses/")
-            .filter(|rest| !rest.contains('/'));
+        let address = request.path.strip_prefix("/api/v3/ip_addresses/").filter(|rest| !rest.contains('/'));
         let Some(address) = address.filter(|_| request.method == Method::GET) else {
             return error(404, "NotFoundError", "Resource not found.");
         };
@@ -90,11 +84,9 @@ impl Endpoint for VirusTotal {
             Refusal::TooLarge { .. } => error(413, "BadRequestError", "Request entity too large"),
             Refusal::ExpectationFailed { .. } => Answer::empty(StatusCode::EXPECTATION_FAILED),
             Refusal::TokenExpired => error(401, "WrongCredentialsError", "Wrong API key"),
-            Refusal::TimedOut => error(
-                504,
-                "DeadlineExceededError",
-                "The operation took too long to complete",
-            ),
+            Refusal::TimedOut => {
+                error(504, "DeadlineExceededError", "The operation took too long to complete")
+            }
         }
     }
 }
@@ -115,12 +107,7 @@ fn verdict(ip: IpAddr) -> Option<Verdict> {
         _ if text.starts_with("198.51.100.") => (0, 0, 62, 29),
         _ => return None,
     };
-    Some(Verdict {
-        malicious,
-        suspicious,
-        harmless,
-        undetected,
-    })
+    Some(Verdict { malicious, suspicious, harmless, undetected })
 }
 
 fn report(ip: IpAddr, verdict: &Verdict) -> Value {

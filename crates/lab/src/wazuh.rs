@@ -69,27 +69,12 @@ const ROUTES: &[(&str, &str, Route, &[&str])] = &[
     ("POST", LOGIN, Route::Login, &["raw"]),
     ("GET", LOGIN, Route::OldLogin, &["raw"]),
     ("DELETE", LOGIN, Route::Logout, USUAL),
-    (
-        "POST",
-        "/security/user/authenticate/run_as",
-        Route::RunAs,
-        &["raw"],
-    ),
+    ("POST", "/security/user/authenticate/run_as", Route::RunAs, &["raw"]),
     ("GET", "/security/users/me", Route::Me, USUAL),
-    (
-        "GET",
-        "/security/users/me/policies",
-        Route::MyPolicies,
-        &["pretty"],
-    ),
+    ("GET", "/security/users/me/policies", Route::MyPolicies, &["pretty"]),
     ("GET", "/agents", Route::Agents, agents::PARAMETERS),
     ("GET", "/agents/summary/status", Route::AgentsSummary, USUAL),
-    (
-        "PUT",
-        "/active-response",
-        Route::ActiveResponse,
-        &["agents_list", "pretty", "wait_for_complete"],
-    ),
+    ("PUT", "/active-response", Route::ActiveResponse, &["agents_list", "pretty", "wait_for_complete"]),
     ("GET", "/manager/status", Route::ManagerStatus, USUAL),
     ("GET", "/manager/info", Route::ManagerInfo, USUAL),
 ];
@@ -104,18 +89,11 @@ impl Wazuh {
             active_responses: Vec::new(),
             daemons_down: false,
         };
-        Wazuh {
-            settings,
-            state: Mutex::new(state),
-        }
+        Wazuh { settings, state: Mutex::new(state) }
     }
 
     pub(crate) fn agents(&self) -> Vec<Agent> {
-        self.lock()
-            .agents
-            .values()
-            .map(|enrolled| enrolled.agent.clone())
-            .collect()
+        self.lock().agents.values().map(|enrolled| enrolled.agent.clone()).collect()
     }
 
     pub(crate) fn active_responses(&self) -> Vec<ActiveResponse> {
@@ -169,9 +147,7 @@ impl Wazuh {
 
     fn handle(&self, request: &Request) -> Result<Answer, Problem> {
         let mut state = self.lock();
-        state
-            .logins
-            .count_request(self.settings.max_requests_per_minute)?;
+        state.logins.count_request(self.settings.max_requests_per_minute)?;
         let (route, allowed) = find(request)?;
         if matches!(route, Route::Login | Route::OldLogin | Route::RunAs) {
             state.logins.check_block(request.peer)?;
@@ -198,11 +174,9 @@ impl Wazuh {
             Route::Info => Ok(manager::api_info()),
             Route::Login => Ok(state.login(&self.settings, &parameters)),
             Route::OldLogin => Ok(login::deprecated(state.login(&self.settings, &parameters))),
-            Route::RunAs => Err(Problem::known(
-                StatusCode::FORBIDDEN,
-                "Permission Denied",
-                &reply::NO_RUN_AS,
-            )),
+            Route::RunAs => {
+                Err(Problem::known(StatusCode::FORBIDDEN, "Permission Denied", &reply::NO_RUN_AS))
+            }
             Route::Logout => Ok(state.logout(&self.settings)),
             Route::Me => Ok(account::me(&self.settings, &state.permissions)),
             Route::MyPolicies => Ok(account::policies(&state.permissions)),
@@ -218,27 +192,19 @@ impl Wazuh {
 impl Endpoint for Wazuh {
     fn answer(&self, request: &Request) -> Answer {
         let answer = self.handle(request).unwrap_or_else(Problem::into_answer);
-        if request.query.contains("pretty=true") {
-            reply::prettify(answer)
-        } else {
-            answer
-        }
+        if request.query.contains("pretty=true") { reply::prettify(answer) } else { answer }
     }
 
     fn refuse(&self, refusal: Refusal) -> Answer {
         let over =
             |size: u64| format!("Maximum content size limit ({BODY_LIMIT}) exceeded ({size} bytes read)");
         match refusal {
-            Refusal::TooLarge { read } => Problem::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "Content size exceeded.",
-                over(read),
-            ),
-            Refusal::ExpectationFailed { announced } => Problem::new(
-                StatusCode::EXPECTATION_FAILED,
-                "Expectation failed",
-                over(announced),
-            ),
+            Refusal::TooLarge { read } => {
+                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "Content size exceeded.", over(read))
+            }
+            Refusal::ExpectationFailed { announced } => {
+                Problem::new(StatusCode::EXPECTATION_FAILED, "Expectation failed", over(announced))
+            }
             Refusal::TokenExpired => Problem::unauthorized("Invalid token"),
             Refusal::TimedOut => Problem::timeout(),
         }
@@ -251,11 +217,7 @@ fn find(request: &Request) -> Result<(Route, &'static [&'static str]), Problem> 
     let path = if trimmed.is_empty() { "/" } else { trimmed };
     let mut known = ROUTES.iter().filter(|(_, at, _, _)| *at == path).peekable();
     if known.peek().is_none() {
-        return Err(Problem::new(
-            StatusCode::NOT_FOUND,
-            "Not Found",
-            "404: Not Found".into(),
-        ));
+        return Err(Problem::new(StatusCode::NOT_FOUND, "Not Found", "404: Not Found".into()));
     }
     known
         .find(|(method, _, _, _)| *method == request.method.as_str())

@@ -154,6 +154,25 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The step that the fact is about; none: it is about the run.
+    pub fn step(&self) -> Option<&StepKey> {
+        match self {
+            Event::StepStarted { step, .. }
+            | Event::StepSucceeded { step, .. }
+            | Event::StepFailed { step, .. }
+            | Event::StepSkipped { step, .. }
+            | Event::StepInDoubt { step, .. }
+            | Event::DelayStarted { step, .. }
+            | Event::ApprovalRequested { step, .. }
+            | Event::ApprovalDecided { step, .. }
+            | Event::ApprovalExpired { step }
+            | Event::Resolved { step, .. } => Some(step),
+            Event::RunStarted { .. } | Event::RunCancelled { .. } | Event::RunFinished { .. } => None,
+        }
+    }
+}
+
 /// Names a workflow and pins its text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -204,6 +223,17 @@ pub enum TriggerKind {
     Manual,
     /// The clock.
     Schedule,
+}
+
+impl TriggerKind {
+    /// The kind as the API writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TriggerKind::Webhook => "webhook",
+            TriggerKind::Manual => "manual",
+            TriggerKind::Schedule => "schedule",
+        }
+    }
 }
 
 /// A person, as the API knows them.

@@ -132,7 +132,7 @@ pub(crate) fn is_test(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".test.yaml"))
 }
 
-/// The YAML files among these files and folders, in the order of their names.
+/// The YAML files among these files and folders, in the order of their names; a configuration in a folder is no such file.
 pub(crate) fn yaml_files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in paths {
@@ -152,7 +152,9 @@ fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> anyhow::Resul
         entries.sort();
         let is_wanted = |entry: &&PathBuf| {
             let name = entry.file_name().unwrap_or_default().to_string_lossy();
-            !name.starts_with('.') && (entry.is_dir() || name.ends_with(".yaml") || name.ends_with(".yml"))
+            !name.starts_with('.')
+                && name != "portcullis.yaml"
+                && (entry.is_dir() || name.ends_with(".yaml") || name.ends_with(".yml"))
         };
         for entry in entries.iter().filter(is_wanted) {
             collect(entry, depth - 1, files)?;

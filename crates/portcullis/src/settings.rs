@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use nodes::{ConnectionSettings, Recipes, Secret};
-use serde_json::Value;
 use workflow::yaml::{Document, Node, Object};
 use workflow::{Diagnostic, Diagnostics};
 
@@ -132,10 +131,8 @@ impl Reader<'_> {
     }
 
     fn folders(&self, node: &Node<'_>) -> Vec<PathBuf> {
-        let items = match node.value() {
-            Value::String(_) => vec![node.clone()],
-            _ => node.list().unwrap_or_default(),
-        };
+        let items =
+            if node.value().is_string() { vec![node.clone()] } else { node.list().unwrap_or_default() };
         items.iter().filter_map(|item| self.existing(item)).collect()
     }
 

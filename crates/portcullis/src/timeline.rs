@@ -1,6 +1,6 @@
 //! A run and a case, told as they happened.
 
-use model::{Event, Record, Resolution, SkipReason, Timestamp};
+use model::{Decision, Event, Failure, Record, Resolution, SkipReason, Timestamp};
 use serde_json::Value;
 
 use crate::show;
@@ -16,78 +16,57 @@ pub(crate) fn record_line(record: &Record, start: Timestamp) -> String {
     let time = record.at.to_string();
     let clock = time.get(11..23).unwrap_or(&time);
     let after = record.at.since(start);
-    let (step, what) = tell(&record.event);
-    format!("{clock}  +{:>8.3}s  {:<12}  {what}", after.as_secs_f64(), show::cut(&step, 24))
-        .trim_end()
-        .to_owned()
+    let step = record.event.step().map_or_else(|| "run".to_owned(), ToString::to_string);
+    let line = format!(
+        "{clock}  +{:>8.3}s  {:<12}  {}",
+        after.as_secs_f64(),
+        show::cut(&step, 24),
+        tell(&record.event)
+    );
+    line.trim_end().to_owned()
 }
 
-fn tell(event: &Event) -> (String, String) {
-    let run = || "run".to_owned();
+fn tell(event: &Event) -> String {
     match event {
         Event::RunStarted { workflow, trigger, .. } => {
-            let by = trigger.by.as_ref().map_or_else(String::new, |person| format!(" by {}", person.name));
-            let kind = serde_json::to_value(trigger.kind).ok();
-            let kind = kind.as_ref().and_then(Value::as_str).unwrap_or("alert").to_owned();
-            (run(), format!("started: {} ({kind}{by})", workflow.name))
+            let by = trigger.by.as_ref().map_or_else(String::new, |by| format!(" by {}", person(by)));
+            format!("started: {} ({}{by})", workflow.name, trigger.kind.as_str())
         }
-        Event::StepStarted { step, attempt, target, .. } => {
+        Event::StepStarted { attempt, target, .. } => {
             let again = if *attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
-            let target =
-                target.as_ref().map_or_else(String::new, |target| format!(" on {}", show::cut(target, 80)));
-            (step.to_string(), format!("started{target}{again}"))
+            format!("started{}{again}", on(target.as_deref()))
         }
-        Event::StepSucceeded { step, output } => (step.to_string(), format!("ok  {}", brief(output))),
-        Event::StepFailed { step, failure, retry_at } => {
+        Event::StepSucceeded { output, .. } => format!("ok  {}", brief(output)),
+        Event::StepFailed { failure, retry_at, .. } => {
             let retry = if retry_at.is_some() { ", to be tried again" } else { "" };
-            (
-                step.to_string(),
-                format!(
-                    "failed ({}{retry}): {}{}",
-                    failure.class,
-                    show::line(&failure.message),
-                    help(failure.help.as_deref())
-                ),
-            )
+            format!("failed ({}{retry}): {}", failure.class, explain(failure))
         }
-        Event::StepSkipped { step, reason } => (step.to_string(), skipped(reason)),
-        Event::StepInDoubt { step, failure } => {
-            let message = show::line(&failure.message);
-            (step.to_string(), format!("in doubt: {message}{}", help(failure.help.as_deref())))
-        }
-        Event::DelayStarted { step, until } => (step.to_string(), format!("waits until {until}")),
-        Event::ApprovalRequested { step, request } => {
-            (step.to_string(), format!("asks: {}", show::line(&request.ask)))
-        }
-        Event::ApprovalDecided { step, decision, by, reason, .. } => {
+        Event::StepSkipped { reason, .. } => skipped(reason),
+        Event::StepInDoubt { failure, .. } => format!("in doubt: {}", explain(failure)),
+        Event::DelayStarted { until, .. } => format!("waits until {until}"),
+        Event::ApprovalRequested { request, .. } => format!("asks: {}", show::line(&request.ask)),
+        Event::ApprovalDecided { decision, by, reason, .. } => {
             let word = match decision {
-                model::Decision::Approve => "approved",
-                model::Decision::Reject => "rejected",
+                Decision::Approve => "approved",
+                Decision::Reject => "rejected",
             };
             let why = reason.as_ref().map_or_else(String::new, |reason| format!(": {}", show::line(reason)));
-            (step.to_string(), format!("{word} by {}{why}", person(by)))
+            format!("{word} by {}{why}", person(by))
         }
-        Event::ApprovalExpired { step } => (step.to_string(), "expired: nobody answered in time".to_owned()),
-        Event::Resolved { step, resolution, by, reason } => {
+        Event::ApprovalExpired { .. } => "expired: nobody answered in time".to_owned(),
+        Event::Resolved { resolution, by, reason, .. } => {
             let word = match resolution {
                 Resolution::Ok => "it happened",
                 Resolution::Failed => "it did not happen",
                 Resolution::SendAgain => "it did not happen: send it again",
             };
-            (step.to_string(), format!("resolved by {}: {word} ({})", person(by), show::line(reason)))
+            format!("resolved by {}: {word} ({})", person(by), show::line(reason))
         }
-        Event::RunCancelled { by, reason } => {
-            (run(), format!("cancelled by {}: {}", person(by), show::line(reason)))
-        }
+        Event::RunCancelled { by, reason } => format!("cancelled by {}: {}", person(by), show::line(reason)),
         Event::RunFinished { status, outputs, errors } => {
-            let outputs = if outputs.is_empty() {
-                String::new()
-            } else {
-                format!("  {}", brief(&serde_json::json!(outputs)))
-            };
             let errors: String =
                 errors.iter().map(|(name, why)| format!("  output {name}: {}", show::line(why))).collect();
-            (run(), format!("{}{outputs}{errors}", status.as_str()))
+            format!("{}  {}{errors}", status.as_str(), brief(&serde_json::json!(outputs)))
         }
     }
 }
@@ -99,8 +78,14 @@ fn person(person: &model::Person) -> String {
     }
 }
 
-fn help(help: Option<&str>) -> String {
-    help.map_or_else(String::new, |help| format!("\n{:38}help: {}", "", show::line(help)))
+fn explain(failure: &Failure) -> String {
+    let help = failure.help.as_ref();
+    let help = help.map_or_else(String::new, |help| format!("\n{:41}help: {}", "", show::line(help)));
+    format!("{}{help}", show::line(&failure.message))
+}
+
+fn on(target: Option<&str>) -> String {
+    target.map_or_else(String::new, |target| format!(" on {}", show::cut(target, 80)))
 }
 
 fn skipped(reason: &SkipReason) -> String {
@@ -108,18 +93,14 @@ fn skipped(reason: &SkipReason) -> String {
         SkipReason::Condition => "skipped: its own `if` says no".to_owned(),
         SkipReason::StoppedBy(need) => format!("skipped: stopped by {need}"),
         SkipReason::Shadow { target, .. } => {
-            let target =
-                target.as_ref().map_or_else(String::new, |target| format!(" on {}", show::cut(target, 80)));
-            format!("held back (shadow mode): it would have acted{target}")
+            format!("held back (shadow mode): it would have acted{}", on(target.as_deref()))
         }
     }
 }
 
 fn brief(value: &Value) -> String {
-    match value {
-        Value::Object(object) if object.is_empty() => String::new(),
-        value => show::cut(&value.to_string(), 110),
-    }
+    let is_empty = value.as_object().is_some_and(serde_json::Map::is_empty);
+    if is_empty { String::new() } else { show::cut(&value.to_string(), 110) }
 }
 
 /// A TheHive case as lines: what stands in it, in the order in which it was written.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use engine::{Run, Start, start_scope};
+use expr::{EvalError, Scope};
 use model::{Person, RunId, Trigger, TriggerKind};
 use serde_json::Value;
 use store::{Appended, Dedupe, Position};
@@ -52,17 +53,30 @@ pub struct Unstarted {
     pub error: Option<String>,
 }
 
+/// Whether one of a workflow's triggers takes the alert. It starts one run, however many of them do.
+fn holds(triggers: &[&workflow::Trigger], scope: &Scope) -> Result<bool, EvalError> {
+    let mut failed = None;
+    for trigger in triggers {
+        match trigger.when.as_ref().map_or(Ok(true), |when| when.holds(scope)) {
+            Ok(true) => return Ok(true),
+            Ok(false) => {}
+            Err(error) => failed = Some(error),
+        }
+    }
+    failed.map_or(Ok(false), Err)
+}
+
 impl Runner {
     /// Starts the runs of every workflow that listens on the alert's path and whose `when` holds. When it returns, the
     /// runs are on disk. Where it fails, some of them may be: the sender sends again, and `dedupe` holds them together.
+    /// It has to be polled to its end: a caller that may be dropped spawns it.
     pub async fn receive(&self, delivery: Delivery) -> Result<Received, Error> {
         let mut received = Received::default();
         let mut last = Position::default();
         let start = Start { trigger: delivery.trigger, alert: delivery.alert };
         let scope = start_scope(&start);
-        for (workflow, trigger) in self.shared.workflows.listening(&delivery.path) {
-            let holds = trigger.when.as_ref().map_or(Ok(true), |when| when.holds(&scope));
-            match holds {
+        for (workflow, triggers) in self.shared.workflows.listening(&delivery.path) {
+            match holds(&triggers, &scope) {
                 Ok(true) => {
                     let (started, position) = self.create(workflow, start.clone()).await?;
                     last = last.max(position);
@@ -73,9 +87,8 @@ impl Runner {
                 }
                 Err(error) => {
                     warn!(workflow = %workflow.name, "the condition of a trigger cannot be evaluated");
-                    received
-                        .unstarted
-                        .push(Unstarted { workflow: workflow.name.clone(), error: Some(error.message) });
+                    let error = Some(error.message);
+                    received.unstarted.push(Unstarted { workflow: workflow.name.clone(), error });
                 }
             }
         }

@@ -45,17 +45,14 @@ impl Workflows {
         self.listening(path).next().is_some()
     }
 
-    /// The workflows that listen on this path, each with the trigger that does.
-    pub(crate) fn listening<'a>(
-        &'a self,
-        path: &'a str,
-    ) -> impl Iterator<Item = (&'a Arc<Workflow>, &'a Trigger)> {
+    /// The workflows that listen on this path, each with the triggers that do.
+    pub(crate) fn listening(&self, path: &str) -> impl Iterator<Item = (&Arc<Workflow>, Vec<&Trigger>)> {
         let listens = move |trigger: &&Trigger| {
             trigger.kind == TriggerKind::Webhook && trigger.path.as_deref() == Some(path)
         };
-        self.iter().flat_map(move |workflow| {
-            workflow.triggers.iter().filter(listens).map(move |trigger| (workflow, trigger))
-        })
+        let pairs =
+            self.iter().map(move |workflow| (workflow, workflow.triggers.iter().filter(listens).collect()));
+        pairs.filter(|(_, triggers): &(_, Vec<&Trigger>)| !triggers.is_empty())
     }
 }
 

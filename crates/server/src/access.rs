@@ -101,7 +101,7 @@ pub(crate) fn admit_sender<'a>(
         }
         warn!(
             hook = path,
-            help = "give the hook a secret in the settings, or name it among the open hooks",
+            help = format!("in the settings, below `hooks:`, write `{path}: {{ secret: {{ env: NAME }} }}`"),
             "an alert was refused: a workflow listens here, but no secret is configured"
         );
         let detail = format!("no secret is configured for the hook `{path}`, so nobody can use it");

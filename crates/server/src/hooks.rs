@@ -102,8 +102,13 @@ fn check_sender<'a>(app: &'a Shared, path: &str, headers: &HeaderMap) -> Result<
         return Err(no_such_hook());
     }
     let admission = admit_sender(&app.settings, path, headers)?;
-    // An alert that nobody listens to would not be on disk when it is answered.
-    if is_heard { Ok(admission) } else { Err(no_such_hook()) }
+    // An alert that nobody listens to would not be on disk when it is answered. The operator wants it, so the sender
+    // keeps it: its playbook may have a mistake that somebody is about to mend.
+    if is_heard {
+        return Ok(admission);
+    }
+    let detail = format!("no workflow listens on the hook `{path}`: has its playbook a mistake?");
+    Err(Problem::new(Kind::Unheard, detail))
 }
 
 /// The alert in a body: the body itself, or what Wazuh's `shuffle` integration has wrapped up as `all_fields`.

@@ -45,6 +45,7 @@ pub(crate) enum Kind {
     Failed,
     DamagedRun,
     Busy,
+    Unheard,
     Stopped,
 }
 
@@ -102,6 +103,7 @@ impl Kind {
             Kind::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "failed", "The server failed"),
             Kind::DamagedRun => (StatusCode::INTERNAL_SERVER_ERROR, "damaged-run", "The run is damaged"),
             Kind::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Too much is going on"),
+            Kind::Unheard => (StatusCode::SERVICE_UNAVAILABLE, "unheard", "Nobody listens on this hook"),
             Kind::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "stopped", "The server takes nothing more"),
         }
     }
@@ -116,6 +118,8 @@ impl Kind {
             (RETRY_AFTER, "1")
         } else if self == Kind::Stopped {
             (RETRY_AFTER, "5")
+        } else if self == Kind::Unheard {
+            (RETRY_AFTER, "60")
         } else {
             return None;
         };

@@ -159,10 +159,10 @@ async fn converse(
             poll_fn(|context| connection.poll_without_shutdown(context)).await
         }
     };
-    match ended {
-        Ok(()) => linger(connection.into_parts().io.into_inner(), limits.linger).await,
-        Err(error) => debug!(%error, %peer, "connection closed"),
+    if let Err(error) = ended {
+        debug!(%error, %peer, "connection broke off");
     }
+    linger(connection.into_parts().io.into_inner(), limits.linger).await;
 }
 
 async fn respond(

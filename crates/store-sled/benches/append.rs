@@ -4,6 +4,8 @@
 //! `cargo bench -p store-sled` measures the disk as it is; `-- 1000` adds so many microseconds to each flush, as a disk
 //! without a protected cache does; `-- 0 raw` does not wait for the disk.
 
+#![expect(clippy::print_stdout, reason = "figures are what it is for")]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -13,8 +13,8 @@ use journal::{Position, Record, Scanned};
 use model::{Digest, RunId};
 use store::Result;
 
-use crate::changes::live_bytes;
-use crate::entry::{Entry, NO_RUN};
+use crate::changes::{live_bytes, unreadable};
+use crate::entry::Entry;
 use crate::index::Range;
 use crate::keys;
 use crate::place::{Parts, Place};
@@ -56,32 +56,25 @@ impl Shared {
         Ok(live)
     }
 
-    /// Empties a segment, which is the oldest one, and retires it. False: something in it is needed that could not be
-    /// copied.
+    /// Empties a segment, which is the oldest one, and retires it. False: it holds something that should have been
+    /// copied and was not.
     fn evacuate(&self, segment: u32) -> Result<bool> {
         let mut sources = None;
         let mut last = None;
         for scanned in self.journal.scan(Position::new(segment, 0)) {
             let at = match scanned.map_err(broken)? {
                 Scanned::Record(record) if record.position.segment() > segment => break,
-                Scanned::Damage(damage) if damage.position.segment() > segment => break,
                 Scanned::Record(record) => self.carry(&record, &mut sources)?,
-                Scanned::Damage(damage) => {
-                    if let Some(key) = damage.key.filter(|key| key.seq != NO_RUN) {
-                        self.carry_loss(RunId::from_bytes(key.run), key.seq, damage.position)?;
-                    }
-                    None
-                }
-                Scanned::Break(_) => None,
+                Scanned::Damage(_) | Scanned::Break(_) => None,
             };
             last = at.or(last);
         }
         if let Some(last) = last {
             self.wait_until_applied(last)?;
         }
-        if self.live()?.contains_key(&segment) {
+        if self.live()?.contains_key(&segment) && !self.give_up_damaged(segment)? {
             let report =
-                format!("segment {segment} of the journal holds something that cannot be moved, and is kept");
+                format!("segment {segment} of the journal holds something that was not moved, and is kept");
             self.recent().report(report);
             return Ok(false);
         }
@@ -89,6 +82,53 @@ impl Shared {
         self.index.flush().map_err(|error| self.fail_now(&error))?;
         self.journal.retire(segment).map_err(broken)?;
         Ok(true)
+    }
+
+    /// Sees to it that what is damaged in this segment is known to be lost. False: something in it is not damaged.
+    fn give_up_damaged(&self, segment: u32) -> Result<bool> {
+        let (mut parts, mut lost, mut sources) = (Vec::new(), Vec::new(), Vec::new());
+        self.walk(&Range::of([]), |key, value| {
+            let is_here = |place: &Place| place.at.segment() == segment;
+            let placed = Place::decode(value).filter(is_here);
+            match (key.first().copied(), keys::run_of(key), placed) {
+                (Some(keys::PARTS), _, _) => {
+                    let here = Parts::decode(value)
+                        .unwrap_or_default()
+                        .0
+                        .into_iter()
+                        .filter(|part| is_here(&part.place));
+                    parts.extend(here.filter_map(|part| Some((keys::run_of_parts(key)?, part))));
+                }
+                (Some(keys::LOST), Some(run), Some(_)) => {
+                    let message = String::from_utf8_lossy(&value[Place::LEN..]).into_owned();
+                    lost.push(Entry::Lost { run, message });
+                }
+                (Some(keys::SOURCES), _, Some(place)) => sources.push((keys::digest_of(key), place)),
+                _ => {}
+            }
+            ControlFlow::Continue(())
+        })?;
+        for (run, part) in parts {
+            match self.journal.read(part.place.at) {
+                Err(journal::Error::Damaged(damage)) => {
+                    self.lose(run, &format!("its facts from {} on are lost: {damage}", part.first))?;
+                }
+                _ => return Ok(false),
+            }
+        }
+        let claim = self.index.meta().claim.filter(|claim| claim.at.segment() == segment);
+        let fence = self.index.meta().fence;
+        lost.extend(claim.map(|_| Entry::Claimed { fence, worker: "whose name is lost".to_owned() }));
+        for entry in lost {
+            self.copy_now(&Arc::new(entry))?;
+        }
+        for (digest, place) in sources {
+            self.recent().report(format!("a workflow source is lost: the record at {} is damaged", place.at));
+            let sources = vec![digest.ok_or_else(|| self.fail_now(&unreadable("a key")))?];
+            self.order_now(|_| Some(Entry::Forgotten { runs: Vec::new(), sources: sources.clone() }))?;
+        }
+        let last = self.recent().youngest();
+        last.map_or(Ok(()), |last| self.wait_until_applied(last)).map(|()| true)
     }
 
     /// Copies a record if it is needed.
@@ -116,14 +156,6 @@ impl Shared {
         let value = value.map_err(|error| self.fail_now(&error))?;
         let parts = value.and_then(|value| Parts::decode(&value)).unwrap_or_default();
         Ok(parts.0.iter().find(|part| part.first == first).map(|part| part.place))
-    }
-
-    /// A record that cannot be copied, because it is damaged: the run it belongs to is told.
-    fn carry_loss(&self, run: RunId, first: u32, at: Position) -> Result<()> {
-        if self.part_at(run, first)?.is_some_and(|place| place.at == at) {
-            self.lose(run, &format!("its facts from {first} on are lost: the record at {at} is damaged"))?;
-        }
-        Ok(())
     }
 
     /// Whether a run uses this source, or somebody put it since the store was opened.

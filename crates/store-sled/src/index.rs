@@ -189,3 +189,26 @@ impl Meta {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_is_older_than_the_others_is_noticed() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let index = Index::open(folder.path(), 1 << 20).unwrap();
+        let mut changes = crate::changes::Changes::new(&index);
+        changes.put(b"a".to_vec(), b"old".as_slice()).unwrap();
+        changes.put(b"b".to_vec(), b"b".as_slice()).unwrap();
+        changes.commit(Position::new(1, 128), 1).unwrap();
+        let mut changes = crate::changes::Changes::new(&index);
+        changes.put(b"a".to_vec(), b"new".as_slice()).unwrap();
+        changes.commit(Position::new(1, 256), 2).unwrap();
+        index.verify().unwrap();
+        index.db.insert(b"a", b"old").unwrap();
+        assert!(index.verify().is_err());
+        index.db.remove(b"a").unwrap();
+        assert!(index.verify().is_err());
+    }
+}

@@ -19,6 +19,10 @@ pub(crate) const WAITING: u8 = b'w';
 pub(crate) const FINISHED: u8 = b't';
 /// Live bytes of segments: `g` segment.
 pub(crate) const LIVE: u8 = b'g';
+/// Where the appends of runs lie: `p` run span.
+pub(crate) const PARTS: u8 = b'p';
+/// Where workflow sources lie: `s` digest.
+pub(crate) const SOURCES: u8 = b's';
 /// Runs of which a record is lost: `x` run.
 pub(crate) const LOST: u8 = b'x';
 
@@ -26,15 +30,15 @@ pub(crate) fn row(run: RunId) -> Vec<u8> {
     of_run(&[ROWS], run)
 }
 
-/// Where the appends lie whose first number is in this span: `p` run span.
+/// Where the appends lie whose first number is in this span.
 pub(crate) fn parts(run: RunId, span: u32) -> Vec<u8> {
-    let mut key = of_run(b"p", run);
+    let mut key = of_run(&[PARTS], run);
     key.extend_from_slice(&span.to_be_bytes());
     key
 }
 
 pub(crate) fn all_parts(run: RunId) -> Vec<u8> {
-    of_run(b"p", run)
+    of_run(&[PARTS], run)
 }
 
 /// Runs by status: `i` status run.
@@ -78,7 +82,7 @@ pub(crate) fn dedupe(hash: &Hash) -> Vec<u8> {
 }
 
 pub(crate) fn source(digest: &Digest) -> Vec<u8> {
-    [b"s", digest.as_str().as_bytes()].concat()
+    [&[SOURCES], digest.as_str().as_bytes()].concat()
 }
 
 pub(crate) fn live(segment: u32) -> Vec<u8> {
@@ -94,6 +98,16 @@ pub(crate) fn lost(run: RunId) -> Vec<u8> {
 /// The run at the end of a key.
 pub(crate) fn run_of(key: &[u8]) -> Option<RunId> {
     key.last_chunk().map(|bytes| RunId::from_bytes(*bytes))
+}
+
+/// The run in a key of [`PARTS`].
+pub(crate) fn run_of_parts(key: &[u8]) -> Option<RunId> {
+    key.get(1..)?.first_chunk().map(|bytes| RunId::from_bytes(*bytes))
+}
+
+/// The digest in a key of [`SOURCES`].
+pub(crate) fn digest_of(key: &[u8]) -> Option<Digest> {
+    std::str::from_utf8(key.get(1..)?).ok()?.parse().ok()
 }
 
 pub(crate) fn hash(text: &str) -> Hash {

@@ -128,6 +128,9 @@ impl Shared {
                 }
             }
         }
+        if self.recent().lost.contains_key(&run) {
+            return self.older_summary(run);
+        }
         Err(Error::Broken(format!("the row of run {run} cannot be found where the index says")))
     }
 

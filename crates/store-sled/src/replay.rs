@@ -92,7 +92,6 @@ impl Replay {
                 }
             }
             Entry::Forgotten { runs, .. } => {
-                self.doubtful.retain(|run| !runs.contains(run));
                 self.damages.retain(|(damage, _)| {
                     damage.key.is_none_or(|key| !runs.contains(&RunId::from_bytes(key.run)))
                 });

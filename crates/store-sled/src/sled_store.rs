@@ -45,7 +45,7 @@ pub struct SledStore {
 impl SledStore {
     /// Opens the store in this folder, or begins one.
     ///
-    /// An index that is damaged is made again from the journal, at about 100,000 appends per second. What was found is
+    /// An index that is damaged is made again from the journal, at some ten thousand appends per second. What was found is
     /// in [`Health::reports`].
     ///
     /// # Errors

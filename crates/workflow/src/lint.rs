@@ -137,7 +137,7 @@ fn check_gate(node: &Node<'_>, index: usize, workflow: &Workflow) {
         return;
     };
     if step.effect != Effect::Disrupt
-        || step.approval.is_some()
+        || asks_somebody(step)
         || is_gated(workflow, index, &mut BTreeSet::new())
     {
         return;
@@ -146,6 +146,16 @@ fn check_gate(node: &Node<'_>, index: usize, workflow: &Workflow) {
         format!("the step `{}` disrupts ({}), and no person is asked before", step.id, step.node.name);
     let help = "give the step an `approval:`, or let it need an approval";
     node.report(Diagnostic::error("ungated-disruption", node.below("/uses").at(), message).help(help));
+}
+
+/// Whether the step's own gate may ask somebody. A `skip_if` that reads nothing and always holds is no gate.
+fn asks_somebody(step: &Step) -> bool {
+    let Some(approval) = &step.approval else { return false };
+    let always_skips = |condition: &expr::Condition| {
+        condition.references().is_empty()
+            && condition.holds(&expr::Scope::new(serde_json::Value::Null)) == Ok(true)
+    };
+    !approval.skip_if.as_ref().is_some_and(always_skips)
 }
 
 /// Whether a step is performed only when a person has approved something before it.

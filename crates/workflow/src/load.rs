@@ -164,30 +164,25 @@ fn read_trigger(node: &Node<'_>, catalog: &Catalog) -> Option<(Trigger, Arc<Mani
         return None;
     };
     let with = object.get("with");
-    let inputs = read_inputs(node, with.as_ref(), &manifest);
-    let literal = |name: &str| match inputs.get(name) {
-        Some(ValueTemplate::Literal(value)) => Some(value.clone()),
-        _ => None,
-    };
-    let path = literal("path").and_then(|value| value.as_str().map(str::to_owned));
-    if let (TriggerKind::Webhook, Some(path)) = (kind, &path) {
-        check_path(with.as_ref().unwrap_or(node), path);
-    }
-    let roles = literal("roles").and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
+    read_inputs(node, with.as_ref(), &manifest);
+    let with = with.and_then(|with| with.any_object());
+    let path = with.as_ref().and_then(|with| with.get("path")).filter(|_| kind == TriggerKind::Webhook);
+    let path = path.and_then(|path| read_path(&path));
+    let roles = with.as_ref().and_then(|with| with.get("roles")).and_then(|roles| roles.strings());
+    let roles = roles.unwrap_or_default();
     let when = object.get("when").and_then(|node| node.condition());
     Some((Trigger { kind, path, roles, when }, manifest))
 }
 
-fn check_path(with: &Node<'_>, path: &str) {
+fn read_path(node: &Node<'_>) -> Option<String> {
+    let path = node.string()?;
     let is_path = !path.is_empty()
         && path.len() <= 64
         && path.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
     if !is_path {
-        let at = with.below("/path").at();
-        let message =
-            format!("`{path}` is not a path: write lower-case letters, digits, `-` and `_`, as in `wazuh`");
-        with.report(Diagnostic::error("wrong-value", at, message));
+        return node.not("a path: write lower-case letters, digits, `-` and `_`, as in `wazuh`");
     }
+    Some(path.to_owned())
 }
 
 fn read_uses<'a>(object: &Object<'a>, catalog: &Catalog) -> Option<(Node<'a>, Arc<Manifest>)> {
@@ -204,7 +199,7 @@ fn read_uses<'a>(object: &Object<'a>, catalog: &Catalog) -> Option<(Node<'a>, Ar
 fn read_dedupe(node: &Node<'_>) -> Option<Dedupe> {
     let object = node.object(&["key", "window"])?;
     let key = object.require("key").and_then(|node| node.template());
-    let window = object.require("window").and_then(|node| node.duration());
+    let window = object.require("window").and_then(|node| node.time_limit());
     Some(Dedupe { key: key?, window: window? })
 }
 
@@ -219,7 +214,7 @@ fn read_step(
     let needs = read_needs(&object, index, ids);
     let condition = object.get("if").and_then(|node| node.condition());
     let retry = object.get("retry").and_then(|node| read_retry(&node));
-    let timeout = object.get("timeout").and_then(|node| node.duration());
+    let timeout = object.get("timeout").and_then(|node| node.time_limit());
     let choices = [("fail", OnError::Fail), ("continue", OnError::Continue)];
     let on_error = object.get("on_error").and_then(|node| node.one_of(&choices)).unwrap_or(OnError::Fail);
     let (uses, manifest) = read_uses(&object, catalog)?;
@@ -406,7 +401,7 @@ fn read_approval(node: &Node<'_>, is_gate: bool) -> Option<Approval> {
     let from =
         object.get("from").and_then(|node| read_asked(&node)).unwrap_or(Asked { role: None, count: 1 });
     let reasons = [("required", true), ("optional", false)];
-    let expires = object.get("expires").and_then(|node| node.duration());
+    let expires = object.get("expires").and_then(|node| node.time_limit());
     if object.get("expires").is_none() {
         let message = "this question never lapses: the run waits for ever if nobody answers";
         node.report(Diagnostic::warning("no-expiry", node.key_at(), message).help("add `expires: 30m`"));

@@ -258,7 +258,7 @@ fn read(document: &Document, text: &str) -> Option<Manifest> {
         effect: effect.unwrap_or(Some(Effect::Read)),
         on_doubt: on_doubt.unwrap_or(OnDoubt::Ask),
         target,
-        timeout: object.get("timeout").and_then(|node| node.duration()).unwrap_or(Duration::from_secs(30)),
+        timeout: object.get("timeout").and_then(|node| node.time_limit()).unwrap_or(Duration::from_secs(30)),
         inputs,
         action: action?,
         tests: tests.into_iter().map(|test| test.value().clone()).collect(),

@@ -486,6 +486,12 @@ fn a_mistake_about_the_world_has_its_place() {
        |
        = help: timeout, connect, dns, tls, reset, auth, rejected, response, http_429, http_503, ...
 
+    error[wrong-value]: a mock has exactly one of `output`, `fail` and `unknown`
+      --> contain.test.yaml:15:55
+       |
+    15 |       block: [{ fail: { class: tired, message: x } }, { output: {}, unknown: {} }]
+       |                                                       ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+
     error[wrong-value]: `block` is not a place to crash at
       --> contain.test.yaml:16:18
        |
@@ -535,7 +541,7 @@ fn a_mistake_about_what_people_say_has_its_place() {
     13 |   - name: a
        |           ^
 
-    error[wrong-type]: this has to be true, not a boolean
+    error[wrong-value]: `expire` is true or does not stand here
       --> contain.test.yaml:14:35
        |
     14 |     approvals: { block: { expire: false } }

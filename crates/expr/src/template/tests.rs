@@ -32,6 +32,7 @@ fn one_expression_keeps_its_type() {
     assert_eq!(check("{{ gt alert.rule.level 5 }}"), "true");
     assert_eq!(check("{{default steps.host.nme 5}}"), "5");
     assert_eq!(check("{{default steps.host.note \"n/a\"}}"), "\"n/a\"");
+    assert_eq!(check("{{default steps.host.groups.name 5}}"), "5");
     assert_eq!(check("plain"), "\"plain\"");
 }
 

@@ -16,19 +16,11 @@ fn create_case() -> Fault {
 async fn a_dropped_request_gets_no_answer_at_all() {
     let client = start().await;
     for (kind, done) in [(Kind::DropBefore, 0), (Kind::DropAfter, 1)] {
-        client.lab.order(Fault {
-            kind,
-            ..create_case()
-        });
-        let request = client
-            .thehive("POST", "/case")
-            .json(&json!({ "title": "t", "description": "d" }));
+        client.lab.order(Fault { kind, ..create_case() });
+        let request = client.thehive("POST", "/case").json(&json!({ "title": "t", "description": "d" }));
         let error = request.send().await.unwrap_err();
         assert_eq!(error.status(), None);
-        assert!(
-            error.is_request() && !error.is_timeout() && !error.is_connect(),
-            "{error:?}"
-        );
+        assert!(error.is_request() && !error.is_timeout() && !error.is_connect(), "{error:?}");
         assert_eq!(client.lab.cases().len(), done);
         assert_eq!(client.lab.requests().last().unwrap().status, None);
     }
@@ -40,10 +32,7 @@ async fn a_dropped_connection_is_closed_without_a_byte() {
     client.lab.order(create_case());
     let address = client.lab.thehive_url().replace("http://", "");
     let mut stream = TcpStream::connect(address).await.unwrap();
-    stream
-        .write_all(b"POST /api/v1/case HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n\r\n{}")
-        .await
-        .unwrap();
+    stream.write_all(b"POST /api/v1/case HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
     let mut read = Vec::new();
     assert_eq!(stream.read_to_end(&mut read).await.unwrap(), 0);
 }
@@ -52,20 +41,9 @@ async fn a_dropped_connection_is_closed_without_a_byte() {
 async fn a_dropped_active_response_over_tls_is_carried_out_all_the_same() {
     let client = start().await;
     let token = client.login().await;
-    client.lab.order(Fault::once(
-        System::Wazuh,
-        "PUT",
-        "/active-response",
-        Kind::DropAfter,
-    ));
-    let request = client
-        .wazuh("PUT", "/active-response?agents_list=001")
-        .bearer_auth(token);
-    let error = request
-        .json(&json!({ "command": "!firewall-drop" }))
-        .send()
-        .await
-        .unwrap_err();
+    client.lab.order(Fault::once(System::Wazuh, "PUT", "/active-response", Kind::DropAfter));
+    let request = client.wazuh("PUT", "/active-response?agents_list=001").bearer_auth(token);
+    let error = request.json(&json!({ "command": "!firewall-drop" })).send().await.unwrap_err();
     assert_eq!(error.status(), None);
     assert_eq!(client.lab.active_responses().len(), 1);
 }
@@ -73,24 +51,11 @@ async fn a_dropped_active_response_over_tls_is_carried_out_all_the_same() {
 #[tokio::test]
 async fn an_ordered_status_has_no_effect_and_is_used_up() {
     let client = start().await;
-    let kind = Kind::Status {
-        status: 503,
-        body: json!("down"),
-    };
-    client.lab.order(Fault {
-        kind,
-        times: 2,
-        ..create_case()
-    });
+    let kind = Kind::Status { status: 503, body: json!("down") };
+    client.lab.order(Fault { kind, times: 2, ..create_case() });
     let body = json!({ "title": "t", "description": "d" });
-    assert_eq!(
-        client.hive("POST", "/case", body.clone()).await,
-        (503, json!("down"))
-    );
-    assert_eq!(
-        client.hive("POST", "/case", body.clone()).await,
-        (503, json!("down"))
-    );
+    assert_eq!(client.hive("POST", "/case", body.clone()).await, (503, json!("down")));
+    assert_eq!(client.hive("POST", "/case", body.clone()).await, (503, json!("down")));
     assert!(client.lab.cases().is_empty());
     assert_eq!(client.hive("POST", "/case", body).await.0, 201);
 }
@@ -98,13 +63,8 @@ async fn an_ordered_status_has_no_effect_and_is_used_up() {
 #[tokio::test]
 async fn a_late_answer_does_not_delay_the_effect() {
     let client = start().await;
-    client.lab.order(Fault {
-        kind: Kind::Delay { ms: 3_600_000 },
-        ..create_case()
-    });
-    let request = client
-        .thehive("POST", "/case")
-        .json(&json!({ "title": "t", "description": "d" }));
+    client.lab.order(Fault { kind: Kind::Delay { ms: 3_600_000 }, ..create_case() });
+    let request = client.thehive("POST", "/case").json(&json!({ "title": "t", "description": "d" }));
     let late = tokio::spawn(request.send());
     while client.lab.cases().is_empty() {
         tokio::task::yield_now().await;
@@ -118,20 +78,10 @@ async fn a_late_answer_does_not_delay_the_effect() {
 #[tokio::test]
 async fn an_api_timeout_comes_after_the_effect() {
     let client = start().await;
-    client.lab.order(Fault::once(
-        System::Wazuh,
-        "PUT",
-        "/active-response",
-        Kind::ApiTimeout,
-    ));
-    let (status, body) = client
-        .respond("?agents_list=001", &json!({ "command": "firewall-drop180" }))
-        .await;
+    client.lab.order(Fault::once(System::Wazuh, "PUT", "/active-response", Kind::ApiTimeout));
+    let (status, body) = client.respond("?agents_list=001", &json!({ "command": "firewall-drop180" })).await;
     assert_eq!((status, &body["error"]), (500, &json!(3021)));
-    assert_eq!(
-        body["dapi_errors"]["node01"]["logfile"],
-        "WAZUH_HOME/logs/api.json"
-    );
+    assert_eq!(body["dapi_errors"]["node01"]["logfile"], "WAZUH_HOME/logs/api.json");
     assert_eq!(client.lab.active_responses()[0].agent, "001");
 }
 
@@ -139,44 +89,26 @@ async fn an_api_timeout_comes_after_the_effect() {
 async fn an_expired_token_by_order_has_no_effect_and_leaves_the_token_good() {
     let client = start().await;
     let token = client.login().await;
-    client
-        .lab
-        .order(Fault::once(System::Wazuh, "GET", "/agents", Kind::TokenExpired));
+    client.lab.order(Fault::once(System::Wazuh, "GET", "/agents", Kind::TokenExpired));
     let agents = || client.wazuh("GET", "/agents?limit=1").bearer_auth(&token);
-    assert_eq!(
-        see(agents()).await,
-        (401, json!({ "title": "Unauthorized", "detail": "Invalid token" }))
-    );
+    assert_eq!(see(agents()).await, (401, json!({ "title": "Unauthorized", "detail": "Invalid token" })));
     assert_eq!(see(agents()).await.0, 200);
 }
 
 #[tokio::test]
 async fn requests_are_recorded_without_secrets() {
     let client = start().await;
-    client
-        .respond("?agents_list=001", &json!({ "command": "!firewall-drop" }))
-        .await;
+    client.respond("?agents_list=001", &json!({ "command": "!firewall-drop" })).await;
     let requests = client.lab.requests();
-    let [login, response] = requests.as_slice() else {
-        panic!("{requests:?}")
-    };
-    assert_eq!(
-        (login.seq, login.path.as_str(), login.status),
-        (1, "/security/user/authenticate", Some(200))
-    );
+    let [login, response] = requests.as_slice() else { panic!("{requests:?}") };
+    assert_eq!((login.seq, login.path.as_str(), login.status), (1, "/security/user/authenticate", Some(200)));
     assert_eq!(login.body, None);
-    assert_eq!(
-        (response.seq, response.method.as_str(), response.status),
-        (2, "PUT", Some(200))
-    );
+    assert_eq!((response.seq, response.method.as_str(), response.status), (2, "PUT", Some(200)));
     assert_eq!(response.query, "agents_list=001");
     assert_eq!(response.body, Some(json!({ "command": "!firewall-drop" })));
     let token = client.login().await;
-    see(client
-        .wazuh("POST", "/security/user/authenticate")
-        .body("secret")
-        .basic_auth("x", Some("secret")))
-    .await;
+    see(client.wazuh("POST", "/security/user/authenticate").body("secret").basic_auth("x", Some("secret")))
+        .await;
     let all = serde_json::to_string(&client.lab.requests()).unwrap();
     assert!(!all.contains(&token) && !all.contains("secret"));
 }
@@ -197,18 +129,8 @@ async fn the_control_api_does_what_the_lab_does() {
 
     let token = client.login().await;
     let away = json!({ "status": "disconnected" });
-    assert_eq!(
-        see(client.control("POST", "/agents/001/status").json(&away))
-            .await
-            .0,
-        204
-    );
-    assert_eq!(
-        see(client.control("POST", "/agents/099/status").json(&away))
-            .await
-            .0,
-        404
-    );
+    assert_eq!(see(client.control("POST", "/agents/001/status").json(&away)).await.0, 204);
+    assert_eq!(see(client.control("POST", "/agents/099/status").json(&away)).await.0, 404);
     assert_eq!(client.lab.agents()[1].status, AgentStatus::Disconnected);
     assert_eq!(see(client.control("POST", "/tokens/expire")).await.0, 204);
     assert_eq!(see(client.wazuh("GET", "/").bearer_auth(token)).await.0, 401);
@@ -220,17 +142,10 @@ async fn the_control_api_does_what_the_lab_does() {
 
 #[tokio::test]
 async fn an_idle_connection_is_closed() {
-    let client = start_with(Settings {
-        keep_alive_ms: 200,
-        ..Settings::default()
-    })
-    .await;
+    let client = start_with(Settings { keep_alive_ms: 200, ..Settings::default() }).await;
     let address = client.lab.thehive_url().replace("http://", "");
     let mut stream = TcpStream::connect(address).await.unwrap();
-    stream
-        .write_all(b"GET /api/v1/status/public HTTP/1.1\r\nhost: h\r\n\r\n")
-        .await
-        .unwrap();
+    stream.write_all(b"GET /api/v1/status/public HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
     let mut read = Vec::new();
     stream.read_to_end(&mut read).await.unwrap();
     let text = String::from_utf8(read).unwrap();
@@ -247,10 +162,7 @@ async fn the_certificate_is_good_for_localhost_only() {
     assert!(error.is_connect(), "{error:?}");
     let fingerprint = client.lab.wazuh_fingerprint();
     assert!(
-        fingerprint.len() == 64
-            && fingerprint
-                .chars()
-                .all(|c| c.is_ascii_hexdigit() && !c.is_uppercase())
+        fingerprint.len() == 64 && fingerprint.chars().all(|c| c.is_ascii_hexdigit() && !c.is_uppercase())
     );
 }
 
@@ -258,25 +170,15 @@ async fn the_certificate_is_good_for_localhost_only() {
 async fn a_port_that_is_taken_is_named() {
     let client = start().await;
     let port = client.lab.thehive.port();
-    let taken = Lab::start(Settings {
-        thehive_port: port,
-        ..Settings::default()
-    })
-    .await;
-    assert_eq!(
-        taken.err().unwrap().to_string(),
-        format!("listen on 127.0.0.1:{port}")
-    );
+    let taken = Lab::start(Settings { thehive_port: port, ..Settings::default() }).await;
+    assert_eq!(taken.err().unwrap().to_string(), format!("listen on 127.0.0.1:{port}"));
 }
 
 #[tokio::test]
 async fn a_stopped_lab_closes_its_connections() {
     let client = start().await;
     let mut stream = TcpStream::connect(client.lab.thehive).await.unwrap();
-    stream
-        .write_all(b"GET /api/v1/status/public HTTP/1.1\r\nhost: h\r\n\r\n")
-        .await
-        .unwrap();
+    stream.write_all(b"GET /api/v1/status/public HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
     stream.read_exact(&mut [0; 12]).await.unwrap();
     client.lab.stop().await;
     let mut rest = Vec::new();
@@ -289,33 +191,18 @@ async fn virustotal_knows_a_few_addresses_and_keeps_its_quota() {
     let key = Settings::default().virustotal_key;
     let look_up = |ip| see(client.virustotal(ip).header("x-apikey", &key));
     let (status, body) = look_up("203.0.113.9").await;
-    assert_eq!(
-        (
-            status,
-            &body["data"]["attributes"]["last_analysis_stats"]["malicious"]
-        ),
-        (200, &json!(12))
-    );
+    assert_eq!((status, &body["data"]["attributes"]["last_analysis_stats"]["malicious"]), (200, &json!(12)));
     let (_, body) = look_up("198.51.100.7").await;
     assert_eq!(body["data"]["attributes"]["last_analysis_stats"]["malicious"], 0);
     let (status, body) = look_up("192.0.2.1").await;
     assert_eq!((status, &body["error"]["code"]), (404, &json!("NotFoundError")));
     assert_eq!(look_up("nonsense").await.0, 400);
     let (status, body) = see(client.virustotal("203.0.113.9")).await;
-    assert_eq!(
-        (status, &body["error"]["code"]),
-        (401, &json!("AuthenticationRequiredError"))
-    );
+    assert_eq!((status, &body["error"]["code"]), (401, &json!("AuthenticationRequiredError")));
     let (status, body) = see(client.virustotal("203.0.113.9").header("x-apikey", "wrong")).await;
-    assert_eq!(
-        (status, &body["error"]["code"]),
-        (401, &json!("WrongCredentialsError"))
-    );
+    assert_eq!((status, &body["error"]["code"]), (401, &json!("WrongCredentialsError")));
     client.lab.set_virustotal_quota(Some(1));
     assert_eq!(look_up("203.0.113.9").await.0, 200);
     let (status, body) = look_up("203.0.113.9").await;
-    assert_eq!(
-        (status, &body["error"]["code"]),
-        (429, &json!("QuotaExceededError"))
-    );
+    assert_eq!((status, &body["error"]["code"]), (429, &json!("QuotaExceededError")));
 }

@@ -11,13 +11,7 @@ use super::fields::{CASE, COMMENT, Mode, check, merge};
 use super::reply::{Rejection, bad_request, not_found};
 use super::tasks;
 
-const CLOSED: &[&str] = &[
-    "TruePositive",
-    "FalsePositive",
-    "Indeterminate",
-    "Duplicated",
-    "Other",
-];
+const CLOSED: &[&str] = &["TruePositive", "FalsePositive", "Indeterminate", "Duplicated", "Other"];
 const SEVERITIES: &[&str] = &["", "LOW", "MEDIUM", "HIGH", "CRITICAL"];
 const TLPS: &[&str] = &["CLEAR", "GREEN", "AMBER", "AMBER+STRICT", "RED"];
 const PAPS: &[&str] = &["CLEAR", "GREEN", "AMBER", "RED"];
@@ -34,9 +28,7 @@ pub(super) fn create(
     }
     let custom_fields = custom_fields(&json!([]), body.get("customFields"), known_custom_fields)?;
     let task_bodies = body.get("tasks").and_then(Value::as_array).into_iter().flatten();
-    let drafts = task_bodies
-        .enumerate()
-        .map(|(order, task)| tasks::draft(task, order, login));
+    let drafts = task_bodies.enumerate().map(|(order, task)| tasks::draft(task, order, login));
     let drafts: Vec<_> = drafts.collect::<Result<_, _>>()?;
     let now = now_ms();
     let mut case = object(json!({
@@ -67,11 +59,8 @@ pub(super) fn update(
 ) -> Result<Answer, Rejection> {
     let id = entities.case(case)?;
     let mut values = check(body, CASE, Mode::Update)?;
-    let custom_fields = custom_fields(
-        &entities.fields(id)["customFields"],
-        body.get("customFields"),
-        known_custom_fields,
-    )?;
+    let custom_fields =
+        custom_fields(&entities.fields(id)["customFields"], body.get("customFields"), known_custom_fields)?;
     let (added, removed) = (values.remove("addTags"), values.remove("removeTags"));
     let mut changed = entities.fields(id).clone();
     let stage_before = changed["stage"].clone();
@@ -108,19 +97,11 @@ pub(super) fn comment(
 
 /// A case with everything that hangs on it, for those who look at the lab from outside.
 pub(super) fn with_contents(entities: &Entities, id: u64) -> Value {
-    let shown = |kind| {
-        entities
-            .children(id, kind)
-            .into_iter()
-            .map(|id| entities.shown(id))
-            .collect::<Vec<_>>()
-    };
+    let shown =
+        |kind| entities.children(id, kind).into_iter().map(|id| entities.shown(id)).collect::<Vec<_>>();
     let tasks = entities.children(id, Kind::Task).into_iter().map(|task| {
-        let logs: Vec<_> = entities
-            .children(task, Kind::Log)
-            .into_iter()
-            .map(|log| entities.shown(log))
-            .collect();
+        let logs: Vec<_> =
+            entities.children(task, Kind::Log).into_iter().map(|log| entities.shown(log)).collect();
         let mut shown = entities.shown(task);
         shown["logs"] = json!(logs);
         shown
@@ -134,15 +115,10 @@ pub(super) fn with_contents(entities: &Entities, id: u64) -> Value {
 
 /// Writes `tlpLabel`, `papLabel` and, for a case, `severityLabel`.
 pub(super) fn label(entity: &mut Map<String, Value>) {
-    for (name, label, labels) in [
-        ("severity", "severityLabel", SEVERITIES),
-        ("tlp", "tlpLabel", TLPS),
-        ("pap", "papLabel", PAPS),
-    ] {
-        let index = entity
-            .get(name)
-            .and_then(Value::as_u64)
-            .and_then(|index| usize::try_from(index).ok());
+    for (name, label, labels) in
+        [("severity", "severityLabel", SEVERITIES), ("tlp", "tlpLabel", TLPS), ("pap", "papLabel", PAPS)]
+    {
+        let index = entity.get(name).and_then(Value::as_u64).and_then(|index| usize::try_from(index).ok());
         if let Some(text) = index.and_then(|index| labels.get(index)) {
             entity.insert(label.into(), json!(text));
         }
@@ -171,11 +147,7 @@ fn enter_stage(case: &mut Map<String, Value>, stage: &str) {
     if stage == "Closed" {
         case.entry("endDate").or_insert_with(|| now.clone());
         case.insert("closedDate".into(), now.clone());
-        let since = |name: &str| {
-            now.as_u64()
-                .unwrap_or(0)
-                .saturating_sub(case[name].as_u64().unwrap_or(0))
-        };
+        let since = |name: &str| now.as_u64().unwrap_or(0).saturating_sub(case[name].as_u64().unwrap_or(0));
         let (resolved, handled) = (since("newDate"), since("startDate"));
         case.insert("timeToResolve".into(), json!(resolved));
         case.insert("handlingDuration".into(), json!(handled));
@@ -211,25 +183,19 @@ fn custom_fields(
     let mut fields: Vec<Value> = present.as_array().cloned().unwrap_or_default();
     let values: Vec<(String, Value)> = match input {
         None | Some(Value::Null) => return Ok(None),
-        Some(Value::Object(given)) => given
-            .iter()
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect(),
+        Some(Value::Object(given)) => {
+            given.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+        }
         Some(Value::Array(given)) => {
             fields.clear();
             let pair = |field: &Value| {
-                Some((
-                    field["name"].as_str()?.to_owned(),
-                    field.get("value").cloned().unwrap_or_default(),
-                ))
+                Some((field["name"].as_str()?.to_owned(), field.get("value").cloned().unwrap_or_default()))
             };
             let pairs: Option<Vec<_>> = given.iter().map(pair).collect();
             pairs.ok_or_else(|| bad_request("Invalid custom field: a name is missing"))?
         }
         Some(_) => {
-            return Err(bad_request(
-                "Invalid custom fields: expected an object or an array",
-            ));
+            return Err(bad_request("Invalid custom fields: expected an object or an array"));
         }
     };
     for (name, value) in values {

@@ -81,9 +81,8 @@ impl Entities {
             return self.find(Kind::Case, id_or_number);
         }
         let number: Option<u64> = id_or_number.parse().ok();
-        let found = self
-            .all(Kind::Case)
-            .find(|id| number.is_some() && self.fields(*id)["number"].as_u64() == number);
+        let found =
+            self.all(Kind::Case).find(|id| number.is_some() && self.fields(*id)["number"].as_u64() == number);
         found.ok_or_else(|| not_found(Kind::Case.name(), id_or_number))
     }
 
@@ -95,16 +94,11 @@ impl Entities {
     }
 
     pub(super) fn all(&self, kind: Kind) -> impl Iterator<Item = u64> {
-        self.by_id
-            .iter()
-            .filter(move |(_, entity)| entity.kind == kind)
-            .map(|(id, _)| *id)
+        self.by_id.iter().filter(move |(_, entity)| entity.kind == kind).map(|(id, _)| *id)
     }
 
     pub(super) fn children(&self, parent: u64, kind: Kind) -> Vec<u64> {
-        self.all(kind)
-            .filter(|id| self.parent(*id) == Some(parent))
-            .collect()
+        self.all(kind).filter(|id| self.parent(*id) == Some(parent)).collect()
     }
 
     pub(super) fn parent(&self, id: u64) -> Option<u64> {

@@ -52,10 +52,7 @@ pub(super) const CASE: &[Field] = &[
     optional("status", Rule::Text(1, 64)),
     unsettable("summary", Rule::Text(0, LONG)),
     unsettable("assignee", Rule::Text(1, 128)),
-    unsettable(
-        "impactStatus",
-        Rule::OneOf(&["NotApplicable", "WithImpact", "NoImpact"]),
-    ),
+    unsettable("impactStatus", Rule::OneOf(&["NotApplicable", "WithImpact", "NoImpact"])),
     optional("addTags", Rule::Tags),
     optional("removeTags", Rule::Tags),
 ];
@@ -80,10 +77,8 @@ pub(super) const LOG: &[Field] = &[
     optional("includeInTimeline", Rule::Date),
 ];
 
-pub(super) const COMMENT: &[Field] = &[
-    required("message", Rule::Text(0, LONG)),
-    optional("external", Rule::Boolean),
-];
+pub(super) const COMMENT: &[Field] =
+    &[required("message", Rule::Text(0, LONG)), optional("external", Rule::Boolean)];
 
 pub(super) const OBSERVABLE: &[Field] = &[
     required("dataType", Rule::Text(1, 64)),
@@ -99,27 +94,15 @@ pub(super) const OBSERVABLE: &[Field] = &[
 ];
 
 const fn required(name: &'static str, rule: Rule) -> Field {
-    Field {
-        name,
-        rule,
-        presence: Presence::Required,
-    }
+    Field { name, rule, presence: Presence::Required }
 }
 
 const fn optional(name: &'static str, rule: Rule) -> Field {
-    Field {
-        name,
-        rule,
-        presence: Presence::Optional,
-    }
+    Field { name, rule, presence: Presence::Optional }
 }
 
 const fn unsettable(name: &'static str, rule: Rule) -> Field {
-    Field {
-        name,
-        rule,
-        presence: Presence::Unsettable,
-    }
+    Field { name, rule, presence: Presence::Unsettable }
 }
 
 /// The known fields of a body; a `null` in the result asks for removal.
@@ -141,11 +124,7 @@ pub(super) fn check(body: &Value, fields: &[Field], mode: Mode) -> Result<Map<St
             None => {}
         }
     }
-    if errors.is_empty() {
-        Ok(values)
-    } else {
-        Err(bad_attributes(&errors))
-    }
+    if errors.is_empty() { Ok(values) } else { Err(bad_attributes(&errors)) }
 }
 
 pub(super) fn missing(name: &str) -> Value {
@@ -177,9 +156,9 @@ impl Rule {
     fn holds(self, value: &Value) -> bool {
         match self {
             Rule::Text(least, most) => is_text(value, least, most),
-            Rule::Integer(least, most) => value
-                .as_i64()
-                .is_some_and(|number| (least..=most).contains(&number)),
+            Rule::Integer(least, most) => {
+                value.as_i64().is_some_and(|number| (least..=most).contains(&number))
+            }
             Rule::Date => value.is_i64() || value.is_u64(),
             Rule::Boolean => value.is_boolean(),
             Rule::Tags => value.as_array().is_some_and(|tags| {
@@ -203,7 +182,5 @@ impl Rule {
 }
 
 fn is_text(value: &Value, least: usize, most: usize) -> bool {
-    value
-        .as_str()
-        .is_some_and(|text| (least..=most).contains(&text.chars().count()))
+    value.as_str().is_some_and(|text| (least..=most).contains(&text.chars().count()))
 }

@@ -38,11 +38,7 @@ impl Filter {
     }
 
     fn nested(value: &Value, depth: usize) -> Result<Filter, Rejection> {
-        let mut operators = value
-            .as_object()
-            .into_iter()
-            .flatten()
-            .filter(|(name, _)| *name != "_name");
+        let mut operators = value.as_object().into_iter().flatten().filter(|(name, _)| *name != "_name");
         let (Some((operator, operand)), None) = (operators.next(), operators.next()) else {
             return Err(bad_request("Invalid filter: exactly one operator is expected"));
         };
@@ -59,10 +55,7 @@ impl Filter {
             "_or" => list().map(Filter::Or),
             "_not" => Filter::nested(operand, depth + 1).map(|inner| Filter::Not(Box::new(inner))),
             "_has" => Ok(Filter::Has(text(operand))),
-            "_id" => Ok(Filter::Field {
-                name: "_id".into(),
-                test: Test::Equal(operand.clone()),
-            }),
+            "_id" => Ok(Filter::Field { name: "_id".into(), test: Test::Equal(operand.clone()) }),
             operator => Filter::field(operator, operand),
         }
     }
@@ -85,10 +78,7 @@ impl Filter {
             unknown => return Err(bad_request(&format!("Invalid filter: {unknown}"))),
         };
         match operand.get("_field").and_then(Value::as_str) {
-            Some(name) => Ok(Filter::Field {
-                name: name.to_owned(),
-                test,
-            }),
+            Some(name) => Ok(Filter::Field { name: name.to_owned(), test }),
             None => Err(bad_request("Invalid filter: _field is missing")),
         }
     }
@@ -100,10 +90,7 @@ impl Filter {
             Filter::Or(filters) => filters.iter().any(|filter| filter.matches(entity)),
             Filter::Not(filter) => !filter.matches(entity),
             Filter::Has(name) => !values(entity, name).is_empty(),
-            Filter::Field {
-                name,
-                test: Test::Unequal(value),
-            } => !values(entity, name).contains(&value),
+            Filter::Field { name, test: Test::Unequal(value) } => !values(entity, name).contains(&value),
             Filter::Field { name, test } => values(entity, name).into_iter().any(|value| test.holds(value)),
         }
     }
@@ -134,11 +121,7 @@ impl Test {
 /// The values of a field: each item of a list, and the value of `customFields.NAME`.
 fn values<'a>(entity: &'a Map<String, Value>, name: &str) -> Vec<&'a Value> {
     if let Some(custom) = name.strip_prefix("customFields.") {
-        let fields = entity
-            .get("customFields")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten();
+        let fields = entity.get("customFields").and_then(Value::as_array).into_iter().flatten();
         return fields
             .filter(|field| field["name"] == custom)
             .filter_map(|field| field.get("value"))

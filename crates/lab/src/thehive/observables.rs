@@ -71,21 +71,13 @@ pub(super) fn create(
             }));
             continue;
         }
-        let id = entities.add(
-            Kind::Observable,
-            Some(case),
-            login,
-            observable(values.clone(), data),
-        );
+        let id = entities.add(Kind::Observable, Some(case), login, observable(values.clone(), data));
         success.push(entities.shown(id));
     }
     if failure.is_empty() {
         return Ok(Answer::json(StatusCode::CREATED, &success));
     }
-    Ok(Answer::json(
-        StatusCode::MULTI_STATUS,
-        &json!({ "success": success, "failure": failure }),
-    ))
+    Ok(Answer::json(StatusCode::MULTI_STATUS, &json!({ "success": success, "failure": failure })))
 }
 
 fn observable(values: Map<String, Value>, data: String) -> Map<String, Value> {

@@ -13,11 +13,7 @@ use super::reply::{Rejection, bad_request};
 const MOST: usize = 32;
 
 pub(super) fn run(entities: &Entities, body: &Value) -> Result<Answer, Rejection> {
-    let operations = body
-        .get("query")
-        .and_then(Value::as_array)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
+    let operations = body.get("query").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let Some((first, rest)) = operations.split_first() else {
         return Err(bad_request("Invalid query: no operation"));
     };
@@ -72,9 +68,8 @@ fn start(entities: &Entities, operation: &Value) -> Result<(Kind, Vec<u64>), Rej
             return Ok((kind, entities.all(kind).collect()));
         }
         if name.strip_prefix("get") == Some(kind.name()) {
-            let id = operation
-                .get("idOrName")
-                .map(|id| id.as_str().map_or_else(|| id.to_string(), str::to_owned));
+            let id =
+                operation.get("idOrName").map(|id| id.as_str().map_or_else(|| id.to_string(), str::to_owned));
             let id = id.ok_or_else(|| bad_request("Invalid query: idOrName is missing"))?;
             let found = match kind {
                 Kind::Case => entities.case(&id)?,
@@ -98,11 +93,7 @@ fn child(kind: Kind, step: &str) -> Option<Kind> {
 }
 
 fn sort(entities: &Entities, operation: &Value, ids: &mut [u64]) {
-    let keys = operation
-        .get("_fields")
-        .and_then(Value::as_array)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
+    let keys = operation.get("_fields").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     for key in keys.iter().rev() {
         let Some((name, direction)) = key.as_object().and_then(|key| key.iter().next()) else {
             continue;
@@ -113,11 +104,7 @@ fn sort(entities: &Entities, operation: &Value, ids: &mut [u64]) {
         };
         ids.sort_by(|left, right| {
             let ordering = value(left).cmp(&value(right));
-            if direction == "desc" {
-                ordering.reverse()
-            } else {
-                ordering
-            }
+            if direction == "desc" { ordering.reverse() } else { ordering }
         });
     }
 }
@@ -125,9 +112,7 @@ fn sort(entities: &Entities, operation: &Value, ids: &mut [u64]) {
 fn page(operation: &Value, ids: &[u64]) -> Vec<u64> {
     let bound = |name: &str| {
         let given = operation.get(name).and_then(Value::as_u64);
-        given
-            .and_then(|bound| usize::try_from(bound).ok())
-            .map(|bound| bound.min(ids.len()))
+        given.and_then(|bound| usize::try_from(bound).ok()).map(|bound| bound.min(ids.len()))
     };
     let (from, to) = (bound("from").unwrap_or(0), bound("to").unwrap_or(ids.len()));
     ids.get(from..to).unwrap_or_default().to_vec()

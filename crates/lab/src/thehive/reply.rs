@@ -17,11 +17,7 @@ pub(super) fn bad_request(message: &str) -> Rejection {
 }
 
 pub(super) fn not_found(what: &str, name: &str) -> Rejection {
-    error(
-        StatusCode::NOT_FOUND,
-        "NotFoundError",
-        &format!("{what} {name} not found"),
-    )
+    error(StatusCode::NOT_FOUND, "NotFoundError", &format!("{what} {name} not found"))
 }
 
 pub(super) fn no_route() -> Rejection {
@@ -29,18 +25,11 @@ pub(super) fn no_route() -> Rejection {
 }
 
 pub(super) fn unauthenticated() -> Rejection {
-    error(
-        StatusCode::UNAUTHORIZED,
-        "AuthenticationError",
-        "Authentication failure",
-    )
+    error(StatusCode::UNAUTHORIZED, "AuthenticationError", "Authentication failure")
 }
 
 pub(super) fn bad_attributes(errors: &[Value]) -> Rejection {
-    let messages: Vec<_> = errors
-        .iter()
-        .filter_map(|error| error["message"].as_str())
-        .collect();
+    let messages: Vec<_> = errors.iter().filter_map(|error| error["message"].as_str()).collect();
     let body = json!({
         "type": "AttributeCheckingError",
         "message": format!("[{}]", messages.join(", ")),
@@ -52,9 +41,5 @@ pub(super) fn bad_attributes(errors: &[Value]) -> Rejection {
 pub(super) fn json_body(request: &Request) -> Result<Value, Rejection> {
     let body: Value = serde_json::from_slice(&request.body)
         .map_err(|error| bad_request(&format!("Invalid Json: {error}")))?;
-    if body.is_object() {
-        Ok(body)
-    } else {
-        Err(bad_request("Invalid Json: expected an object"))
-    }
+    if body.is_object() { Ok(body) } else { Err(bad_request("Invalid Json: expected an object")) }
 }

@@ -82,29 +82,15 @@ pub(super) fn log(
 
 /// What closing a case does to its tasks: refused while a mandatory one is open, else none stays open.
 pub(super) fn close_all(entities: &mut Entities, case: u64, login: &str) -> Result<(), Rejection> {
-    let is_open = |id: &u64| {
-        matches!(
-            entities.fields(*id)["status"].as_str(),
-            Some("Waiting" | "InProgress")
-        )
-    };
-    let open: Vec<u64> = entities
-        .children(case, Kind::Task)
-        .into_iter()
-        .filter(is_open)
-        .collect();
+    let is_open =
+        |id: &u64| matches!(entities.fields(*id)["status"].as_str(), Some("Waiting" | "InProgress"));
+    let open: Vec<u64> = entities.children(case, Kind::Task).into_iter().filter(is_open).collect();
     if open.iter().any(|id| is_true(entities.fields(*id), "mandatory")) {
-        return Err(bad_request(
-            "The case cannot be closed because some mandatory tasks are not completed",
-        ));
+        return Err(bad_request("The case cannot be closed because some mandatory tasks are not completed"));
     }
     for id in open {
         entities.change(id, login, |task| {
-            let status = if task["status"] == "InProgress" {
-                "Completed"
-            } else {
-                "Cancel"
-            };
+            let status = if task["status"] == "InProgress" { "Completed" } else { "Cancel" };
             task.insert("status".into(), json!(status));
             date_status(task, login);
         });

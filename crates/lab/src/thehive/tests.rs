@@ -15,10 +15,7 @@ async fn create_case(client: &Client) -> String {
 async fn create_task(client: &Client, case: &str, mandatory: bool) -> String {
     let body = json!({ "title": "Approve", "mandatory": mandatory });
     let (status, task) = client.hive("POST", &format!("/case/{case}/task"), body).await;
-    assert_eq!(
-        (status, &task["status"], &task["group"]),
-        (201, &json!("Waiting"), &json!("default"))
-    );
+    assert_eq!((status, &task["status"], &task["group"]), (201, &json!("Waiting"), &json!("default")));
     format!("/task/{}", task["_id"].as_str().unwrap())
 }
 
@@ -60,13 +57,7 @@ async fn a_case_has_every_required_key() {
     }
     assert_eq!(case.get("summary"), None);
     assert_eq!(
-        [
-            &case["_id"],
-            &case["severityLabel"],
-            &case["tlpLabel"],
-            &case["papLabel"],
-            &case["stage"]
-        ],
+        [&case["_id"], &case["severityLabel"], &case["tlpLabel"], &case["papLabel"], &case["stage"]],
         ["~4296", "HIGH", "RED", "GREEN", "New"]
     );
     assert_eq!(get(&client, "/case/1").await, case);
@@ -84,10 +75,7 @@ async fn wrong_input_and_strangers_are_refused() {
     );
     let twice = json!({ "title": "t", "description": "d", "tags": ["a", "a"] });
     let (status, body) = client.hive("POST", "/case", twice).await;
-    assert_eq!(
-        (status, &body["errors"][0]["type"]),
-        (400, &json!("InvalidFormatAttributeError"))
-    );
+    assert_eq!((status, &body["errors"][0]["type"]), (400, &json!("InvalidFormatAttributeError")));
     let (status, body) = client.hive("PATCH", "/case/77", json!({ "flag": true })).await;
     assert_eq!((status, &body["type"]), (404, &json!("NotFoundError")));
     let (status, body) = client.hive("POST", "/nothing", json!({})).await;
@@ -97,10 +85,7 @@ async fn wrong_input_and_strangers_are_refused() {
     let (status, body) = see(client.thehive_as("wrong", "GET", "/case/1")).await;
     assert_eq!((status, &body["type"]), (401, &json!("AuthenticationError")));
     assert_eq!(get(&client, "/status/public").await["sso"], false);
-    assert_eq!(
-        get(&client, "/user/current").await["login"],
-        "portcullis@lab.example"
-    );
+    assert_eq!(get(&client, "/user/current").await["login"], "portcullis@lab.example");
 }
 
 #[tokio::test]
@@ -113,16 +98,8 @@ async fn a_case_is_changed_closed_and_reopened() {
     let change = json!({ "addTags": ["b"], "removeTags": ["run:1"], "status": "InProgress", "summary": "s" });
     assert_eq!(patch(change).await, (204, Value::Null));
     let shown = get(&client, &path).await;
-    assert_eq!(
-        (&shown["tags"], &shown["stage"]),
-        (&json!(["b"]), &json!("InProgress"))
-    );
-    assert_eq!(
-        patch(json!({ "summary": null, "status": "TruePositive" }))
-            .await
-            .0,
-        204
-    );
+    assert_eq!((&shown["tags"], &shown["stage"]), (&json!(["b"]), &json!("InProgress")));
+    assert_eq!(patch(json!({ "summary": null, "status": "TruePositive" })).await.0, 204);
     let shown = get(&client, &path).await;
     assert_eq!((&shown["stage"], shown.get("summary")), (&json!("Closed"), None));
     assert!(shown["closedDate"].is_u64() && shown["endDate"].is_u64());
@@ -145,19 +122,13 @@ async fn a_mandatory_task_needs_a_log_and_keeps_the_case_open() {
     let (status, log) = see(log.json(&json!({ "message": "APPROVE", "includeInTimeline": 1 }))).await;
     assert_eq!((status, &log["owner"]), (201, &json!("analyst@lab.example")));
     let shown = get(&client, &task).await;
-    assert_eq!(
-        (&shown["status"], &shown["assignee"]),
-        (&json!("InProgress"), &json!("analyst@lab.example"))
-    );
+    assert_eq!((&shown["status"], &shown["assignee"]), (&json!("InProgress"), &json!("analyst@lab.example")));
     assert_eq!(complete().await.0, 204);
     assert!(get(&client, &task).await["endDate"].is_u64());
     assert_eq!(close().await.0, 204);
     let timeline = get(&client, "/case/1/timeline").await;
     let first = &timeline["events"][0];
-    assert_eq!(
-        (&first["entity"], &first["details"]["message"]),
-        (&json!("Log"), &json!("APPROVE"))
-    );
+    assert_eq!((&first["entity"], &first["details"]["message"]), (&json!("Log"), &json!("APPROVE")));
     assert_eq!(client.lab.cases()[0]["tasks"][0]["logs"][0]["message"], "APPROVE");
 }
 
@@ -169,10 +140,7 @@ async fn observables_come_in_bulk_and_only_once() {
     let (status, body) =
         add(json!({ "dataType": "ip", "data": ["203.0.113.9", "203.0.113.66"], "ioc": true })).await;
     assert_eq!((status, body.as_array().unwrap().len()), (201, 2));
-    assert_eq!(
-        (&body[0]["data"], &body[0]["ioc"]),
-        (&json!("203.0.113.9"), &json!(true))
-    );
+    assert_eq!((&body[0]["data"], &body[0]["ioc"]), (&json!("203.0.113.9"), &json!(true)));
     let (status, body) = add(json!({ "dataType": "ip", "data": ["203.0.113.9", "198.51.100.1"] })).await;
     assert_eq!((status, body["success"].as_array().unwrap().len()), (207, 1));
     assert_eq!(body["failure"][0]["message"], "Observable already exists");
@@ -186,17 +154,10 @@ async fn a_query_reads_a_case() {
     let client = start().await;
     let case = create_case(&client).await;
     create_task(&client, &case, false).await;
-    let (status, comment) = client
-        .hive("POST", "/case/1/comment", json!({ "message": "m" }))
-        .await;
-    assert_eq!(
-        (status, &comment["createdBy"]),
-        (201, &json!("portcullis@lab.example"))
-    );
+    let (status, comment) = client.hive("POST", "/case/1/comment", json!({ "message": "m" })).await;
+    assert_eq!((status, &comment["createdBy"]), (201, &json!("portcullis@lab.example")));
     let query = async |operations: Value| {
-        let (status, body) = client
-            .hive("POST", "/query?name=test", json!({ "query": operations }))
-            .await;
+        let (status, body) = client.hive("POST", "/query?name=test", json!({ "query": operations })).await;
         assert_eq!(status, 200, "{body}");
         body
     };
@@ -205,14 +166,8 @@ async fn a_query_reads_a_case() {
         query(json!([{ "_name": "listCase" }, by_tag, { "_name": "page", "from": 0, "to": 10 }])).await;
     assert_eq!(found[0]["_id"], json!(case));
     let get = json!({ "_name": "getCase", "idOrName": case });
-    assert_eq!(
-        query(json!([get, { "_name": "comments" }])).await[0]["message"],
-        "m"
-    );
-    assert_eq!(
-        query(json!([get, { "_name": "tasks" }, { "_name": "count" }])).await,
-        1
-    );
+    assert_eq!(query(json!([get, { "_name": "comments" }])).await[0]["message"], "m");
+    assert_eq!(query(json!([get, { "_name": "tasks" }, { "_name": "count" }])).await, 1);
     let none = json!({ "_name": "filter", "_not": { "_has": "title" } });
     assert_eq!(query(json!([{ "_name": "listTask" }, none])).await, json!([]));
     let wrong = json!({ "query": [{ "_name": "listNonsense" }] });

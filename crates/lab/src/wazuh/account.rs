@@ -21,21 +21,14 @@ const ALLOW: &str = "allow";
 
 /// The number of the role and its name, as they stand in a token and in the description of the user.
 pub(super) fn role(permissions: &Permissions) -> (u32, &'static str) {
-    if *permissions == administrator() {
-        (1, "administrator")
-    } else {
-        (100, "portcullis")
-    }
+    if *permissions == administrator() { (1, "administrator") } else { (100, "portcullis") }
 }
 
 pub(super) fn me(settings: &Settings, permissions: &Permissions) -> Answer {
     let (role_id, role_name) = role(permissions);
     let mut by_resources: BTreeMap<Vec<&String>, Vec<&String>> = BTreeMap::new();
     for (action, resources) in permissions {
-        by_resources
-            .entry(resources.iter().collect())
-            .or_default()
-            .push(action);
+        by_resources.entry(resources.iter().collect()).or_default().push(action);
     }
     let policies: Vec<_> = by_resources
         .into_iter()
@@ -72,9 +65,5 @@ pub(super) fn policies(permissions: &Permissions) -> Answer {
         })
         .collect();
     data.insert("rbac_mode".into(), "white".into());
-    ok(&Policies {
-        data,
-        message: "Current user processed policies information was returned",
-        error: 0,
-    })
+    ok(&Policies { data, message: "Current user processed policies information was returned", error: 0 })
 }

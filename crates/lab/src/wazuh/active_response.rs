@@ -81,10 +81,7 @@ pub(super) fn run(
 
 fn obstacle(settings: &Settings, enrolled: &Enrolled, command: &str, size: usize) -> Option<&'static Known> {
     let is_known = command.starts_with('!')
-        || settings
-            .ar_conf
-            .lines()
-            .any(|line| line.split(" - ").next() == Some(command));
+        || settings.ar_conf.lines().any(|line| line.split(" - ").next() == Some(command));
     match enrolled.agent.status {
         AgentStatus::Pending | AgentStatus::Disconnected | AgentStatus::NeverConnected => {
             return Some(&NOT_ACTIVE);
@@ -154,16 +151,9 @@ impl Order {
             .map(|key| repr(&json!(key)))
             .collect();
         if !unknown.is_empty() {
-            return Err(Problem::bad_request(format!(
-                "Invalid field found {{{}}}",
-                unknown.join(", ")
-            )));
+            return Err(Problem::bad_request(format!("Invalid field found {{{}}}", unknown.join(", "))));
         }
-        Ok(Order {
-            command,
-            arguments,
-            alert,
-        })
+        Ok(Order { command, arguments, alert })
     }
 
     /// The length of the message to one agent.
@@ -189,11 +179,7 @@ impl Order {
 }
 
 fn wrong_type(value: &Value, expected: &str, place: &str) -> Problem {
-    let place = if place.is_empty() {
-        String::new()
-    } else {
-        format!(" - '{place}'")
-    };
+    let place = if place.is_empty() { String::new() } else { format!(" - '{place}'") };
     Problem::bad_request(format!("{} is not of type '{expected}'{place}", repr(value)))
 }
 

@@ -81,12 +81,8 @@ const NEVER_ENDING: &str = "9999-12-31T23:59:59+00:00";
 const NOTIFY_MS: u64 = 4_000;
 
 impl AgentStatus {
-    const ALL: [AgentStatus; 4] = [
-        AgentStatus::Active,
-        AgentStatus::Disconnected,
-        AgentStatus::NeverConnected,
-        AgentStatus::Pending,
-    ];
+    const ALL: [AgentStatus; 4] =
+        [AgentStatus::Active, AgentStatus::Disconnected, AgentStatus::NeverConnected, AgentStatus::Pending];
 
     fn name(self) -> &'static str {
         match self {
@@ -102,54 +98,15 @@ impl AgentStatus {
 pub(crate) fn default_agents() -> Vec<Agent> {
     let ubuntu = ("Ubuntu", "ubuntu", "24.04.1 LTS");
     let debian = ("Debian GNU/Linux", "debian", "12");
-    let server = (
-        "Microsoft Windows Server 2022 Standard",
-        "windows",
-        "10.0.20348.2402",
-    );
+    let server = ("Microsoft Windows Server 2022 Standard", "windows", "10.0.20348.2402");
     let client = ("Microsoft Windows 11 Pro", "windows", "10.0.22631.3447");
     vec![
         agent("000", HOST, "127.0.0.1", &[], ubuntu, AgentStatus::Active),
-        agent(
-            "001",
-            "web-01",
-            "192.0.2.11",
-            &["default", "web"],
-            ubuntu,
-            AgentStatus::Active,
-        ),
-        agent(
-            "002",
-            "db-01",
-            "192.0.2.12",
-            &["default", "databases"],
-            debian,
-            AgentStatus::Active,
-        ),
-        agent(
-            "003",
-            "dc-01",
-            "192.0.2.13",
-            &["default", "domain-controllers"],
-            server,
-            AgentStatus::Active,
-        ),
-        agent(
-            "004",
-            "laptop-17",
-            "192.0.2.117",
-            &["default"],
-            client,
-            AgentStatus::Disconnected,
-        ),
-        agent(
-            "005",
-            "kiosk-01",
-            "192.0.2.201",
-            &["default"],
-            client,
-            AgentStatus::NeverConnected,
-        ),
+        agent("001", "web-01", "192.0.2.11", &["default", "web"], ubuntu, AgentStatus::Active),
+        agent("002", "db-01", "192.0.2.12", &["default", "databases"], debian, AgentStatus::Active),
+        agent("003", "dc-01", "192.0.2.13", &["default", "domain-controllers"], server, AgentStatus::Active),
+        agent("004", "laptop-17", "192.0.2.117", &["default"], client, AgentStatus::Disconnected),
+        agent("005", "kiosk-01", "192.0.2.201", &["default"], client, AgentStatus::NeverConnected),
     ]
 }
 
@@ -166,12 +123,7 @@ fn agent(
         name: name.into(),
         ip: ip.into(),
         groups: groups.iter().map(|group| (*group).to_owned()).collect(),
-        os: Os {
-            name: os.into(),
-            platform: platform.into(),
-            version: version.into(),
-            arch: "x86_64".into(),
-        },
+        os: Os { name: os.into(), platform: platform.into(), version: version.into(), arch: "x86_64".into() },
         version: format!("Wazuh {VERSION}"),
         status,
         execd: Execd::Enabled,
@@ -181,29 +133,14 @@ fn agent(
 /// Agents that are not connected at the start have been so for a day.
 pub(super) fn enroll(agents: &[Agent], now_ms: u64) -> BTreeMap<String, Enrolled> {
     let since_ms = now_ms.saturating_sub(86_400_000);
-    agents
-        .iter()
-        .map(|agent| {
-            (
-                agent.id.clone(),
-                Enrolled {
-                    agent: agent.clone(),
-                    since_ms,
-                },
-            )
-        })
-        .collect()
+    agents.iter().map(|agent| (agent.id.clone(), Enrolled { agent: agent.clone(), since_ms })).collect()
 }
 
 /// `GET /agents`.
 pub(super) fn list(state: &State, parameters: &Parameters) -> Result<Answer, Problem> {
     let targets = targets(state, "agent:read", parameters.agents_list()?)?;
     let now = now_ms();
-    let rows = targets
-        .ids
-        .iter()
-        .filter_map(|id| state.agents.get(id))
-        .map(|enrolled| enrolled.row(now));
+    let rows = targets.ids.iter().filter_map(|id| state.agents.get(id)).map(|enrolled| enrolled.row(now));
     let (page, total) = query::select(rows.collect(), parameters, now)?;
     Ok(envelope(&page, total, targets.failures, &MESSAGES))
 }
@@ -211,31 +148,19 @@ pub(super) fn list(state: &State, parameters: &Parameters) -> Result<Answer, Pro
 /// `GET /agents/summary/status`. The manager itself does not count.
 pub(super) fn summary(state: &State) -> Result<Answer, Problem> {
     let targets = targets(state, "agent:read", None)?;
-    let agents: Vec<_> = targets
-        .ids
-        .iter()
-        .filter(|id| *id != "000")
-        .filter_map(|id| state.agents.get(id))
-        .collect();
+    let agents: Vec<_> =
+        targets.ids.iter().filter(|id| *id != "000").filter_map(|id| state.agents.get(id)).collect();
     let mut connection: BTreeMap<&str, usize> = AgentStatus::ALL
         .iter()
         .map(|status| {
-            (
-                status.name(),
-                agents
-                    .iter()
-                    .filter(|enrolled| enrolled.agent.status == *status)
-                    .count(),
-            )
+            (status.name(), agents.iter().filter(|enrolled| enrolled.agent.status == *status).count())
         })
         .collect();
     let synced = agents.iter().filter(|enrolled| enrolled.has_connected()).count();
     connection.insert("total", agents.len());
     let configuration =
         json!({ "synced": synced, "not_synced": agents.len() - synced, "total": agents.len() });
-    Ok(data(
-        &json!({ "connection": connection, "configuration": configuration }),
-    ))
+    Ok(data(&json!({ "connection": connection, "configuration": configuration })))
 }
 
 impl Enrolled {
@@ -252,39 +177,12 @@ impl Enrolled {
         put("id", json!(agent.id));
         put("name", json!(agent.name));
         put("status", json!(agent.status.name()));
-        put(
-            "status_code",
-            json!(if agent.status == AgentStatus::Disconnected {
-                4
-            } else {
-                0
-            }),
-        );
-        put(
-            "dateAdd",
-            json!(format_ms(self.since_ms.saturating_sub(86_400_000), DATE)),
-        );
+        put("status_code", json!(if agent.status == AgentStatus::Disconnected { 4 } else { 0 }));
+        put("dateAdd", json!(format_ms(self.since_ms.saturating_sub(86_400_000), DATE)));
         put("registerIP", json!(if is_manager { "127.0.0.1" } else { "any" }));
-        put(
-            "ip",
-            json!(if self.has_connected() {
-                agent.ip.as_str()
-            } else {
-                "any"
-            }),
-        );
-        put(
-            "node_name",
-            json!(if self.has_connected() { NODE } else { "unknown" }),
-        );
-        put(
-            "group_config_status",
-            json!(if self.has_connected() {
-                "synced"
-            } else {
-                "not synced"
-            }),
-        );
+        put("ip", json!(if self.has_connected() { agent.ip.as_str() } else { "any" }));
+        put("node_name", json!(if self.has_connected() { NODE } else { "unknown" }));
+        put("group_config_status", json!(if self.has_connected() { "synced" } else { "not synced" }));
         if !self.has_connected() {
             return Value::Object(row);
         }

@@ -55,11 +55,7 @@ impl Logins {
         };
         self.window = Some((start, count));
         if most > 0 && count > most {
-            return Err(Problem::known(
-                StatusCode::TOO_MANY_REQUESTS,
-                "Too Many Requests",
-                &TOO_MANY,
-            ));
+            return Err(Problem::known(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests", &TOO_MANY));
         }
         Ok(())
     }
@@ -67,11 +63,7 @@ impl Logins {
     pub(super) fn check_block(&mut self, peer: IpAddr) -> Result<(), Problem> {
         self.failures.retain(|_, (_, first)| first.elapsed() < BLOCK_TIME);
         match self.failures.get(&peer) {
-            Some((u32::MAX, _)) => Err(Problem::known(
-                StatusCode::FORBIDDEN,
-                "Permission Denied",
-                &BLOCKED,
-            )),
+            Some((u32::MAX, _)) => Err(Problem::known(StatusCode::FORBIDDEN, "Permission Denied", &BLOCKED)),
             Some(_) | None => Ok(()),
         }
     }
@@ -79,26 +71,15 @@ impl Logins {
     /// Counts a failed login; the last allowed one makes the count infinite, which is the block.
     fn count_failure(&mut self, peer: IpAddr, most: u32) {
         let (count, _) = self.failures.entry(peer).or_insert((0, Instant::now()));
-        *count = if count.saturating_add(1) >= most {
-            u32::MAX
-        } else {
-            *count + 1
-        };
+        *count = if count.saturating_add(1) >= most { u32::MAX } else { *count + 1 };
     }
 
     pub(super) fn check_token(&self, request: &Request) -> Result<(), Problem> {
         let Some(token) = authorization(request, "Bearer") else {
             return Err(Problem::unauthorized("No authorization token provided"));
         };
-        let expires = self
-            .tokens
-            .get(token.trim())
-            .ok_or_else(|| Problem::unauthorized("Invalid token"))?;
-        if *expires > now_ms() / 1000 {
-            Ok(())
-        } else {
-            Err(Problem::unauthorized("Invalid token"))
-        }
+        let expires = self.tokens.get(token.trim()).ok_or_else(|| Problem::unauthorized("Invalid token"))?;
+        if *expires > now_ms() / 1000 { Ok(()) } else { Err(Problem::unauthorized("Invalid token")) }
     }
 
     fn issue(&mut self, settings: &Settings, permissions: &Permissions) -> String {
@@ -132,8 +113,7 @@ impl Logins {
             URL_SAFE_NO_PAD.encode(self.signature()),
         );
         self.tokens.retain(|_, expires| *expires > now_s);
-        self.tokens
-            .insert(token.clone(), now_s + settings.token_lifetime_s);
+        self.tokens.insert(token.clone(), now_s + settings.token_lifetime_s);
         token
     }
 
@@ -158,8 +138,7 @@ impl State {
         if given == Some(format!("{}:{}", settings.wazuh_user, self.password)) {
             return Ok(());
         }
-        self.logins
-            .count_failure(request.peer, settings.max_login_attempts);
+        self.logins.count_failure(request.peer, settings.max_login_attempts);
         Err(Problem::unauthorized("Invalid credentials"))
     }
 

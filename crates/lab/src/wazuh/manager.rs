@@ -72,19 +72,9 @@ pub(super) fn status(state: &State) -> Result<Answer, Problem> {
     check(state, "manager:read")?;
     let daemons: Map<String, Value> = DAEMONS
         .iter()
-        .map(|(name, running)| {
-            (
-                format!("wazuh-{name}"),
-                if *running { "running" } else { "stopped" }.into(),
-            )
-        })
+        .map(|(name, running)| (format!("wazuh-{name}"), if *running { "running" } else { "stopped" }.into()))
         .collect();
-    Ok(envelope(
-        &[Value::Object(daemons)],
-        1,
-        Failures::default(),
-        &STATUS,
-    ))
+    Ok(envelope(&[Value::Object(daemons)], 1, Failures::default(), &STATUS))
 }
 
 pub(super) fn info(state: &State) -> Result<Answer, Problem> {

@@ -14,18 +14,11 @@ pub(super) struct Parameters(BTreeMap<String, String>);
 /// Reads the query and refuses what the specification does not know.
 pub(super) fn of(request: &Request, allowed: &[&str]) -> Result<Parameters, Problem> {
     let given: BTreeMap<_, _> = request.parameters().into_iter().collect();
-    let extra: Vec<_> = given
-        .keys()
-        .map(String::as_str)
-        .filter(|name| !allowed.contains(name))
-        .collect();
+    let extra: Vec<_> = given.keys().map(String::as_str).filter(|name| !allowed.contains(name)).collect();
     if extra.is_empty() {
         return Ok(Parameters(given));
     }
-    Err(Problem::bad_request(format!(
-        "Extra query parameter(s) {} not in spec",
-        extra.join(", ")
-    )))
+    Err(Problem::bad_request(format!("Extra query parameter(s) {} not in spec", extra.join(", "))))
 }
 
 const AGENT_ID: &str = "{'description': 'Agent ID', 'format': 'numbers', 'minLength': 3, 'type': 'string'}";
@@ -36,8 +29,7 @@ impl Parameters {
     }
 
     pub(super) fn is_true(&self, name: &str) -> bool {
-        self.get(name)
-            .is_some_and(|value| value.eq_ignore_ascii_case("true"))
+        self.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
     /// The parts of a list; an empty parameter is a list with one empty part, as in the product.
@@ -53,25 +45,11 @@ impl Parameters {
         for (index, id) in ids.iter().enumerate() {
             if id.chars().count() < 3 {
                 let message = format!("{} is too short", repr_text(id));
-                return Err(violation(
-                    &message,
-                    "minLength",
-                    true,
-                    AGENT_ID,
-                    Some(index),
-                    &repr_text(id),
-                ));
+                return Err(violation(&message, "minLength", true, AGENT_ID, Some(index), &repr_text(id)));
             }
             if !id.chars().all(|digit| digit.is_ascii_digit()) {
                 let message = format!("{} is not a 'numbers'", repr_text(id));
-                return Err(violation(
-                    &message,
-                    "format",
-                    true,
-                    AGENT_ID,
-                    Some(index),
-                    &repr_text(id),
-                ));
+                return Err(violation(&message, "format", true, AGENT_ID, Some(index), &repr_text(id)));
             }
         }
         Ok(Some(ids.into_iter().map(str::to_owned).collect()))
@@ -81,28 +59,14 @@ impl Parameters {
         let Some(values) = self.list(name) else {
             return Ok(None);
         };
-        let wrong = values
-            .iter()
-            .enumerate()
-            .find(|(_, value)| !options.contains(value));
+        let wrong = values.iter().enumerate().find(|(_, value)| !options.contains(value));
         let Some((index, value)) = wrong else {
             return Ok(Some(values));
         };
-        let options = options
-            .iter()
-            .map(|option| repr_text(option))
-            .collect::<Vec<_>>()
-            .join(", ");
+        let options = options.iter().map(|option| repr_text(option)).collect::<Vec<_>>().join(", ");
         let message = format!("{} is not one of [{options}]", repr_text(value));
         let schema = format!("{{'enum': [{options}], 'type': 'string'}}");
-        Err(violation(
-            &message,
-            "enum",
-            true,
-            &schema,
-            Some(index),
-            &repr_text(value),
-        ))
+        Err(violation(&message, "enum", true, &schema, Some(index), &repr_text(value)))
     }
 
     pub(super) fn integer(
@@ -125,14 +89,7 @@ impl Parameters {
         };
         let Ok(number) = text.parse::<i64>() else {
             let message = format!("{} is not of type 'integer'", repr_text(text));
-            return Err(violation(
-                &message,
-                "type",
-                false,
-                &schema,
-                None,
-                &repr_text(text),
-            ));
+            return Err(violation(&message, "type", false, &schema, None, &repr_text(text)));
         };
         if number < least {
             let message = format!("{number} is less than the minimum of {least}");
@@ -180,11 +137,7 @@ fn broken(body: &[u8], error: &serde_json::Error) -> Problem {
     let text = error.to_string();
     if text.starts_with("recursion limit") {
         let detail = "maximum recursion depth exceeded while decoding a JSON document".to_owned();
-        return Problem::new(
-            hyper::StatusCode::BAD_REQUEST,
-            "Maximum recursion depth exceeded.",
-            detail,
-        );
+        return Problem::new(hyper::StatusCode::BAD_REQUEST, "Maximum recursion depth exceeded.", detail);
     }
     let expecting = if text.starts_with("key must be a string") || text.starts_with("trailing comma") {
         "Expecting property name enclosed in double quotes"
@@ -198,15 +151,10 @@ fn broken(body: &[u8], error: &serde_json::Error) -> Problem {
         "Expecting value"
     };
     let (line, column) = (error.line(), error.column().max(1));
-    let before: usize = body
-        .split(|byte| *byte == b'\n')
-        .take(line.saturating_sub(1))
-        .map(|line| line.len() + 1)
-        .sum();
+    let before: usize =
+        body.split(|byte| *byte == b'\n').take(line.saturating_sub(1)).map(|line| line.len() + 1).sum();
     let offset = before + column - 1;
-    Problem::bad_request(format!(
-        "{expecting}: line {line} column {column} (char {offset})"
-    ))
+    Problem::bad_request(format!("{expecting}: line {line} column {column} (char {offset})"))
 }
 
 /// A value as Python prints it in messages.
@@ -219,25 +167,15 @@ pub(super) fn repr(value: &Value) -> String {
         Value::String(text) => repr_text(text),
         Value::Array(items) => format!("[{}]", items.iter().map(repr).collect::<Vec<_>>().join(", ")),
         Value::Object(fields) => {
-            let fields = fields
-                .iter()
-                .map(|(key, value)| format!("{}: {}", repr_text(key), repr(value)));
+            let fields = fields.iter().map(|(key, value)| format!("{}: {}", repr_text(key), repr(value)));
             format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
         }
     }
 }
 
 fn repr_text(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') {
-        '"'
-    } else {
-        '\''
-    };
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
     let escaped = text.replace('\\', "\\\\").replace('\n', "\\n");
-    let escaped = if quote == '\'' {
-        escaped.replace('\'', "\\'")
-    } else {
-        escaped
-    };
+    let escaped = if quote == '\'' { escaped.replace('\'', "\\'") } else { escaped };
     format!("{quote}{escaped}{quote}")
 }

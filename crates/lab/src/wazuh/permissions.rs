@@ -22,34 +22,12 @@ const ADMINISTRATOR: &[(&[&str], &[&str])] = &[
         ],
         &["agent:id:*", "agent:group:*"],
     ),
-    (
-        &[
-            "group:read",
-            "group:delete",
-            "group:update_config",
-            "group:modify_assignments",
-        ],
-        &["group:id:*"],
-    ),
+    (&["group:read", "group:delete", "group:update_config", "group:modify_assignments"], &["group:id:*"]),
     (&["active-response:command"], &["agent:id:*"]),
-    (
-        &["manager:read", "manager:restart", "manager:update_config"],
-        &["*:*:*"],
-    ),
+    (&["manager:read", "manager:restart", "manager:update_config"], &["*:*:*"]),
     (&["rules:read"], &["rule:file:*"]),
-    (
-        &["sca:read", "syscheck:read", "syscheck:run", "syscollector:read"],
-        &["agent:id:*"],
-    ),
-    (
-        &[
-            "task:status",
-            "event:ingest",
-            "security:revoke",
-            "security:read_config",
-        ],
-        &["*:*:*"],
-    ),
+    (&["sca:read", "syscheck:read", "syscheck:run", "syscollector:read"], &["agent:id:*"]),
+    (&["task:status", "event:ingest", "security:revoke", "security:read_config"], &["*:*:*"]),
 ];
 
 /// What the role `administrator` allows, as far as playbooks care.
@@ -74,12 +52,7 @@ pub(super) struct Targets {
 pub(super) fn targets(state: &State, action: &str, list: Option<Vec<String>>) -> Result<Targets, Problem> {
     let mut failures = Failures::default();
     let Some(list) = list else {
-        let ids = state
-            .agents
-            .keys()
-            .filter(|id| allows(state, action, id))
-            .cloned()
-            .collect();
+        let ids = state.agents.keys().filter(|id| allows(state, action, id)).cloned().collect();
         return Ok(Targets { ids, failures });
     };
     let asked: BTreeSet<String> = list.into_iter().collect();
@@ -101,32 +74,18 @@ pub(super) fn targets(state: &State, action: &str, list: Option<Vec<String>>) ->
 
 /// For endpoints without agents.
 pub(super) fn check(state: &State, action: &str) -> Result<(), Problem> {
-    if state.permissions.contains_key(action) {
-        Ok(())
-    } else {
-        Err(Problem::denied("*:*:*"))
-    }
+    if state.permissions.contains_key(action) { Ok(()) } else { Err(Problem::denied("*:*:*")) }
 }
 
 fn allows(state: &State, action: &str, id: &str) -> bool {
     let Some(resources) = state.permissions.get(action) else {
         return false;
     };
-    let groups = state
-        .agents
-        .get(id)
-        .map(|enrolled| enrolled.agent.groups.as_slice())
-        .unwrap_or_default();
-    resources
-        .iter()
-        .any(|resource| match resource.strip_prefix("agent:group:") {
-            Some(group) => {
-                !groups.is_empty() && (group == "*" || groups.iter().any(|member| member == group))
-            }
-            None => {
-                resource == "agent:id:*"
-                    || resource == "*:*:*"
-                    || resource.strip_prefix("agent:id:") == Some(id)
-            }
-        })
+    let groups = state.agents.get(id).map(|enrolled| enrolled.agent.groups.as_slice()).unwrap_or_default();
+    resources.iter().any(|resource| match resource.strip_prefix("agent:group:") {
+        Some(group) => !groups.is_empty() && (group == "*" || groups.iter().any(|member| member == group)),
+        None => {
+            resource == "agent:id:*" || resource == "*:*:*" || resource.strip_prefix("agent:id:") == Some(id)
+        }
+    })
 }

@@ -36,16 +36,10 @@ pub(super) const BAD_SORT: Known = Known {
     message: "Not a valid sort field ",
     remediation: Some("Please, use only allowed sort fields"),
 };
-pub(super) const BAD_QUERY: Known = Known {
-    code: 1407,
-    message: "Query does not match expected format",
-    remediation: None,
-};
-pub(super) const BAD_COMMAND: Known = Known {
-    code: 1652,
-    message: "Active response - Unable to run command",
-    remediation: None,
-};
+pub(super) const BAD_QUERY: Known =
+    Known { code: 1407, message: "Query does not match expected format", remediation: None };
+pub(super) const BAD_COMMAND: Known =
+    Known { code: 1652, message: "Active response - Unable to run command", remediation: None };
 pub(super) const NO_AGENT: Known = Known {
     code: 1701,
     message: "Agent does not exist",
@@ -118,14 +112,7 @@ pub(super) struct Problem {
 
 impl Problem {
     pub(super) fn new(status: StatusCode, title: &'static str, detail: String) -> Problem {
-        Problem {
-            status,
-            title,
-            detail,
-            remediation: None,
-            dapi_errors: None,
-            error: None,
-        }
+        Problem { status, title, detail, remediation: None, dapi_errors: None, error: None }
     }
 
     pub(super) fn bad_request(detail: impl Into<String>) -> Problem {
@@ -183,10 +170,7 @@ impl Problem {
     }
 
     pub(super) fn into_answer(self) -> Answer {
-        Answer {
-            content_type: PROBLEM_JSON,
-            ..spaced(self.status, &self)
-        }
+        Answer { content_type: PROBLEM_JSON, ..spaced(self.status, &self) }
     }
 }
 
@@ -217,11 +201,7 @@ impl Failures {
             "" => known.message.to_owned(),
             extra => format!("{}: {extra}", known.message),
         };
-        self.groups
-            .entry(known.code)
-            .or_insert((known, message, Vec::new()))
-            .2
-            .push(id.to_owned());
+        self.groups.entry(known.code).or_insert((known, message, Vec::new())).2.push(id.to_owned());
     }
 }
 
@@ -270,11 +250,7 @@ pub(super) fn envelope(items: &[Value], total: usize, mut failures: Failures, me
         .groups
         .iter()
         .map(|(code, (known, message, ids))| FailedItem {
-            error: ItemError {
-                code: *code,
-                message,
-                remediation: known.remediation,
-            },
+            error: ItemError { code: *code, message, remediation: known.remediation },
             id: ids,
         })
         .collect();
@@ -285,12 +261,8 @@ pub(super) fn envelope(items: &[Value], total: usize, mut failures: Failures, me
         (_, 0) => (messages.all, 0),
         (_, _) => (messages.some, 2),
     };
-    let data = Data {
-        affected_items: items,
-        total_affected_items: total,
-        total_failed_items: failed,
-        failed_items,
-    };
+    let data =
+        Data { affected_items: items, total_affected_items: total, total_failed_items: failed, failed_items };
     ok(&Envelope { data, message, error })
 }
 
@@ -312,21 +284,13 @@ impl Formatter for Spaced {
 }
 
 fn spaced(status: StatusCode, body: &impl Serialize) -> Answer {
-    Answer {
-        status,
-        content_type: JSON,
-        headers: Vec::new(),
-        body: write(body, Spaced),
-    }
+    Answer { status, content_type: JSON, headers: Vec::new(), body: write(body, Spaced) }
 }
 
 /// The layout of `?pretty=true`. Its keys are sorted, which the product does not do.
 pub(super) fn prettify(answer: Answer) -> Answer {
     match serde_json::from_slice::<Value>(&answer.body) {
-        Ok(value) => Answer {
-            body: write(&value, PrettyFormatter::with_indent(b"   ")),
-            ..answer
-        },
+        Ok(value) => Answer { body: write(&value, PrettyFormatter::with_indent(b"   ")), ..answer },
         Err(_) => answer,
     }
 }

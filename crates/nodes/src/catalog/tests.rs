@@ -141,6 +141,8 @@ fn what_is_wrong_with_a_recipe_is_said_with_its_place() {
     a/connection.yaml:6:10 unknown-key: there is no key `digest` here
     a/connection.yaml:7:20 unknown-root: there is no `inputs.a` here: there are response, connection, phase
     ");
+    let recipe = RECIPE.replace("key", "proxy");
+    insta::assert_snapshot!(check(&[("a/connection.yaml", &recipe)]), @"a/connection.yaml:5:3 wrong-value: every connection has a `proxy`: give the setting another name");
     let recipe = RECIPE.replace("product: ticket", "product: wazuh");
     insta::assert_snapshot!(check(&[("a/connection.yaml", &recipe)]), @"a/connection.yaml:2:10 duplicate-product: there is a recipe for `wazuh` already");
     let recipe = RECIPE.replace("login: { bearer: \"{{ settings.key }}\" }", "login: open\nidle_timeout: 3");

@@ -77,7 +77,14 @@ fn read_base(node: &Node<'_>) -> Option<String> {
     node.expected("a path that begins with `/` and does not end with one")
 }
 
+/// What every connection has, whatever its product.
+const TAKEN: [&str; 6] = ["product", "url", "tls", "proxy", "in_flight", "connect_timeout"];
+
 fn read_settings(node: &Node<'_>) -> BTreeMap<String, Setting> {
+    for (name, setting) in node.entries().iter().filter(|(name, _)| TAKEN.contains(name)) {
+        let message = format!("every connection has a `{name}`: give the setting another name");
+        node.report(Diagnostic::error("wrong-value", setting.key_at(), message));
+    }
     let read = |node: &Node<'_>| {
         let object = node.object(&["required", "secret", "summary"])?;
         let flag = |key: &str| object.get(key).and_then(|node| node.bool()).unwrap_or(false);

@@ -38,6 +38,7 @@ impl Folder {
 pub(super) struct Server {
     child: Child,
     url: String,
+    http: reqwest::Client,
 }
 
 impl Server {
@@ -63,7 +64,8 @@ impl Server {
             .kill_on_drop(true)
             .spawn()
             .context("cannot start the server")?;
-        let mut server = Server { child, url: format!("http://127.0.0.1:{port}") };
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
+        let mut server = Server { child, url: format!("http://127.0.0.1:{port}"), http };
         server.wait_until_ready(folder).await?;
         Ok(server)
     }
@@ -78,9 +80,8 @@ impl Server {
 
     /// Posts an alert as Wazuh's integration script does.
     pub(super) async fn post_alert(&self, alert: &Value) -> anyhow::Result<Value> {
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
         let request =
-            http.post(format!("{}/hooks/wazuh", self.url)).header("x-portcullis-secret", HOOK_SECRET);
+            self.http.post(format!("{}/hooks/wazuh", self.url)).header("x-portcullis-secret", HOOK_SECRET);
         let response = request.json(alert).send().await?;
         let status = response.status();
         let body = response.text().await?;

@@ -40,10 +40,7 @@ api:
     assert!(shown.contains("https://wazuh.example:55000") && !shown.contains("from-a-file"), "{shown}");
 }
 
-#[test]
-fn every_mistake_has_its_place() {
-    assert_snapshot!(check(
-        r#"
+const WRONG: &str = r#"
 listen: 8080
 data_dri: data
 workflows: [workflows, playbooks]
@@ -60,8 +57,11 @@ hooks:
 api:
   tokens:
     - { name: ana, roles: analyst }
-"#
-    ), @r#"
+"#;
+
+#[test]
+fn every_mistake_has_its_place() {
+    assert_snapshot!(check(WRONG), @r#"
     error[missing-key]: the key `data_dir` is missing here
      --> DIR/portcullis.yaml:2:1
       |

@@ -7,7 +7,7 @@ use model::{Event, RunStatus};
 use serde_json::{Value, json};
 use store::Store as _;
 
-use super::bench::{Bench, HOOK_SECRET, alert};
+use super::bench::{Bench, HOOK_SECRET, alert, soon};
 
 const ALERT: &str = r#"{ "id": "1", "rule": { "level": 12 } }"#;
 
@@ -119,7 +119,10 @@ async fn a_path_that_nobody_listens_to_takes_nothing() {
     }
     "#);
     let configured = bench.alert("unheard", ALERT).await;
-    assert_eq!(configured.brief(), "404 no workflow listens on the hook `unheard`");
+    assert_eq!(
+        configured.brief(),
+        "503 no workflow listens on the hook `unheard`: has its playbook a mistake?"
+    );
     let stranger = Request::post("/hooks/unheard").body(Body::from(ALERT)).unwrap();
     assert_eq!(bench.send(stranger).await.status, StatusCode::UNAUTHORIZED);
 }
@@ -219,7 +222,7 @@ async fn alerts_beyond_the_bound_are_asked_to_come_again() {
         drop(held);
         second
     };
-    let (first, second) = tokio::join!(first, second);
+    let (first, second) = soon(async { tokio::join!(first, second) }).await;
     assert_eq!(first.status, StatusCode::ACCEPTED);
     assert_snapshot!(second.shown(), @r#"
     503 Service Unavailable
@@ -244,6 +247,6 @@ async fn a_sender_that_hangs_up_does_not_leave_a_run_undriven() {
     }
     let mut updates = bench.runner.updates();
     drop(held);
-    let run = updates.recv().await.unwrap().run;
+    let run = soon(updates.recv()).await.unwrap().run;
     bench.until(run, RunStatus::Succeeded).await;
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
@@ -235,6 +236,11 @@ impl Bench {
             updates.recv().await.unwrap();
         }
     }
+}
+
+/// What this gives, which must not take long: a test that waits for ever says nothing.
+pub(crate) async fn soon<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), work).await.expect("it happens within 20 s")
 }
 
 async fn open(

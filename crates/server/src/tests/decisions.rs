@@ -35,7 +35,7 @@ async fn an_approval_is_listed() {
     {
       "approvals": [
         {
-          "about": "rule 5763:  on web-01",
+          "about": "rule 5763 on web-01",
           "approved_by": [],
           "ask": "Block web-01?",
           "digest": "DIGEST",
@@ -65,7 +65,7 @@ async fn an_approval_is_shown_with_what_would_be_sent() {
     assert_snapshot!(detail.shown(), @r#"
     200 OK
     {
-      "about": "rule 5763:  on web-01",
+      "about": "rule 5763 on web-01",
       "approved_by": [],
       "ask": "Block web-01?",
       "digest": "DIGEST",
@@ -189,7 +189,7 @@ async fn a_step_in_doubt_is_listed_and_shown_with_what_was_seen() {
     {
       "approvals": [
         {
-          "about": "rule 5763:  on web-01",
+          "about": "rule 5763 on web-01",
           "kind": "resolution",
           "message": "no answer within 30 s",
           "run": "RUN",
@@ -205,7 +205,7 @@ async fn a_step_in_doubt_is_listed_and_shown_with_what_was_seen() {
     assert_snapshot!(detail.shown(), @r#"
     200 OK
     {
-      "about": "rule 5763:  on web-01",
+      "about": "rule 5763 on web-01",
       "attempt": 1,
       "failure": {
         "class": "timeout",

@@ -79,7 +79,7 @@ async fn a_refusal_says_where_and_what_and_what_to_do() {
     let text: Vec<String> =
         logged().lines().map(str::trim).filter(|line| line.contains("server::")).map(mask_time).collect();
     assert_snapshot!(text.join("\n"), @r#"
-    WARN server::access: an alert was refused: a workflow listens here, but no secret is configured hook="any" help="give the hook a secret in the settings, or name it among the open hooks"
+    WARN server::access: an alert was refused: a workflow listens here, but no secret is configured hook="any" help="in the settings, below `hooks:`, write `any: { secret: { env: NAME } }`"
     DEBUG server::router: request method=POST path="/hooks/any" status=401 elapsed_ms=_
     INFO server::router: request refused method=POST path="/hooks/any" status=401 kind="wrong-secret"
     DEBUG server::router: request method=GET path="/nothing" status=404 elapsed_ms=_

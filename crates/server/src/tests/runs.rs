@@ -72,7 +72,7 @@ async fn runs_are_listed_newest_first_in_pages() {
       "next": null,
       "runs": [
         {
-          "about": "rule 5763:  on web-01",
+          "about": "rule 5763 on web-01",
           "next_seq": 4,
           "run": "RUN",
           "source": "DIGEST",
@@ -271,7 +271,10 @@ async fn workflows_are_listed() {
               "path": "wazuh"
             },
             {
-              "kind": "manual"
+              "kind": "manual",
+              "roles": [
+                "soc"
+              ]
             }
           ]
         },
@@ -338,7 +341,6 @@ async fn a_workflow_is_started_by_hand() {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "the loader of workflows drops the roles of a manual trigger"]
 async fn a_start_by_hand_takes_the_role_that_the_trigger_asks_for() {
     let bench = Bench::new().await;
     let refused = bench.post(BO, "/api/v1/workflows/contain/runs", json!({ "alert": {} })).await;

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::bench::{Bench, HOOK_SECRET};
+use super::bench::{Bench, HOOK_SECRET, soon};
 use crate::serve::{Error, Limits, serve_within};
 
 struct Server {
@@ -40,7 +40,7 @@ impl Server {
 
     async fn stop(self) {
         self.stop.send(()).unwrap();
-        self.task.await.unwrap().unwrap();
+        soon(self.task).await.unwrap().unwrap();
     }
 }
 
@@ -49,13 +49,13 @@ const HEALTH: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
 /// Everything that comes until the connection ends; what came before an abrupt end counts too.
 async fn read_to_end(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
-    let _ = stream.read_to_end(&mut bytes).await;
+    let _ = soon(stream.read_to_end(&mut bytes)).await;
     String::from_utf8(bytes).unwrap()
 }
 
 async fn read_some(stream: &mut TcpStream) -> String {
     let mut buffer = [0; 4096];
-    let length = stream.read(&mut buffer).await.unwrap();
+    let length = soon(stream.read(&mut buffer)).await.unwrap();
     String::from_utf8(buffer[..length].to_vec()).unwrap()
 }
 
@@ -67,7 +67,8 @@ fn alert_head(length: usize) -> String {
 
 #[tokio::test]
 async fn a_client_that_does_not_finish_its_head_is_cut_off() {
-    let server = Server::new(Limits { head_timeout: Duration::from_millis(50), ..Limits::default() }).await;
+    let brief = Duration::from_millis(50);
+    let server = Server::new(Limits { head_timeout: brief, linger: brief, ..Limits::default() }).await;
     let mut silent = server.connect().await;
     assert_eq!(read_to_end(&mut silent).await, "");
     let mut slow = server.connect().await;
@@ -116,12 +117,15 @@ async fn a_head_over_the_limit_is_refused() {
     let head = format!("GET /healthz HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(128 * 1024));
     client.write_all(head.as_bytes()).await.unwrap();
     assert!(read_to_end(&mut client).await.starts_with("HTTP/1.1 431 "));
+    drop(client);
     server.stop().await;
 }
 
 #[tokio::test]
 async fn a_request_that_is_under_way_ends_before_the_server_does() {
-    let server = Server::new(Limits::default()).await;
+    let long = Duration::from_secs(3600);
+    let limits = Limits { head_timeout: long, patience: long, ..Limits::default() };
+    let server = Server::new(limits).await;
     let held = server.bench.store.gate.acquire().await.unwrap();
     let mut client = server.connect().await;
     client.write_all(alert_head(2).as_bytes()).await.unwrap();
@@ -132,7 +136,7 @@ async fn a_request_that_is_under_way_ends_before_the_server_does() {
     let answer = read_to_end(&mut client).await;
     assert!(answer.starts_with("HTTP/1.1 202 Accepted"), "{answer}");
     drop(client);
-    server.task.await.unwrap().unwrap();
+    soon(server.task).await.unwrap().unwrap();
 }
 
 #[tokio::test]

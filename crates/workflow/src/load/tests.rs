@@ -72,6 +72,20 @@ fn a_good_playbook_has_no_finding() {
 }
 
 #[test]
+fn a_trigger_keeps_its_path_and_its_roles() {
+    let text = GOOD.replace("    with: { path: wazuh }", "    with: { path: wazuh, roles: [soc, ir] }");
+    let nodes = NODES.iter().map(|(file, text)| match *file {
+        "webhook" => (*file, format!("{text}  roles: {{ type: list, summary: x }}\n")),
+        _ => (*file, (*text).to_owned()),
+    });
+    let mut catalog = Catalog::default();
+    nodes.for_each(|(file, text)| catalog.add(file, &text).unwrap());
+    let workflow = load("playbook.yaml", &text, &catalog).0.unwrap();
+    assert_eq!(workflow.triggers[0].path.as_deref(), Some("wazuh"));
+    assert_eq!(workflow.triggers[0].roles, ["soc", "ir"]);
+}
+
+#[test]
 fn a_bundle_loads_to_the_same_workflow() {
     let (workflow, _) = load("playbook.yaml", GOOD, &catalog());
     let workflow = workflow.unwrap();
@@ -235,6 +249,14 @@ steps:
     assert_eq!(check(&playbook("")), "no finding");
     assert_eq!(check(&playbook("if: alert.rule.level > 3")), "no finding");
     assert!(check(&playbook("if: status.between == 'skipped'")).contains("ungated-disruption"));
+}
+
+#[test]
+fn a_gate_that_is_always_skipped_is_none() {
+    let playbook = GOOD.replace("      expires: 30m", "      expires: 30m\n      skip_if: true");
+    assert!(check(&playbook).contains("ungated-disruption"));
+    let playbook = GOOD.replace("      expires: 30m", "      expires: 0s");
+    assert!(check(&playbook).contains("more than zero"));
 }
 
 #[test]

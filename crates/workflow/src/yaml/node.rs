@@ -165,6 +165,14 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// A duration that is not zero.
+    pub fn time_limit(&self) -> Option<Duration> {
+        match self.duration()? {
+            Duration::ZERO => self.not("a time in which anything can happen: write more than zero"),
+            limit => Some(limit),
+        }
+    }
+
     /// One of these words.
     pub fn one_of<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
         let text = self.string()?;

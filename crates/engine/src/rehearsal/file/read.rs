@@ -4,6 +4,7 @@ mod expected;
 mod people;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use model::{Failure, FailureClass, InvalidId, Mode, Outcome, StepId, TriggerKind};
@@ -126,7 +127,7 @@ impl Reader<'_> {
         let entries = node.entries().into_iter();
         entries
             .filter_map(|(name, node)| {
-                let step = self.called_step(name, &node)?;
+                let step = self.called_step(name, &node, node.key_at())?;
                 Some((step.id.clone(), mock(&node, step)?))
             })
             .collect()
@@ -143,27 +144,26 @@ impl Reader<'_> {
             );
             return None;
         };
-        self.called_step(name, &at).map(|step| step.id.clone())
+        self.called_step(name, &at, at.at()).map(|step| step.id.clone())
     }
 
-    /// A step by its name.
-    fn step(&self, name: &str, node: &Node<'_>) -> Option<&Step> {
+    /// A step by its name, which stands at this place.
+    fn step(&self, name: &str, node: &Node<'_>, at: Range<usize>) -> Option<&Step> {
         let step = self.workflow.steps.iter().find(|step| step.id.as_str() == name);
         if step.is_none() {
             let known = self.workflow.steps.iter().map(|step| step.id.as_str());
-            let finding =
-                Diagnostic::error("unknown-step", node.key_at(), format!("there is no step `{name}`"));
+            let finding = Diagnostic::error("unknown-step", at, format!("there is no step `{name}`"));
             node.report(finding.help(suggest(name, known)));
         }
         step
     }
 
     /// A step by its name, whose node calls another system.
-    fn called_step(&self, name: &str, node: &Node<'_>) -> Option<&Step> {
-        let step = self.step(name, node)?;
+    fn called_step(&self, name: &str, node: &Node<'_>, at: Range<usize>) -> Option<&Step> {
+        let step = self.step(name, node, at.clone())?;
         if step.node.engine_node().is_some() {
             let message = format!("the step `{name}` calls nobody: the engine performs `{}`", step.node.name);
-            node.report(Diagnostic::error("wrong-step", node.key_at(), message));
+            node.report(Diagnostic::error("wrong-step", at, message));
             return None;
         }
         Some(step)

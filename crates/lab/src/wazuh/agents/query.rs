@@ -87,10 +87,9 @@ pub(super) fn select(
 ) -> Result<(Vec<Value>, usize), Problem> {
     let offset = parameters.integer("offset", 0, 0, i64::MAX)?;
     let limit = parameters.integer("limit", 500, 1, 100_000)?;
-    if let Some(statuses) = parameters.one_of_each(
-        "status",
-        &["active", "pending", "never_connected", "disconnected"],
-    )? {
+    if let Some(statuses) =
+        parameters.one_of_each("status", &["active", "pending", "never_connected", "disconnected"])?
+    {
         rows.retain(|row| statuses.iter().any(|status| row["status"] == *status));
     }
     for name in FILTERS {
@@ -173,9 +172,7 @@ fn timeframe_ms(timeframe: &str) -> Result<u64, Problem> {
         "d" => Some(86_400),
         _ => None,
     };
-    let seconds = unit_s
-        .zip(digits.parse::<u64>().ok())
-        .and_then(|(unit, count)| count.checked_mul(unit));
+    let seconds = unit_s.zip(digits.parse::<u64>().ok()).and_then(|(unit, count)| count.checked_mul(unit));
     let milliseconds = seconds.and_then(|seconds| seconds.checked_mul(1_000));
     milliseconds.ok_or_else(|| {
         Problem::bad_request(format!(
@@ -193,11 +190,7 @@ fn sort(rows: &mut [Value], keys: Option<&[&str]>) -> Result<(), Problem> {
         }
         rows.sort_by(|left, right| {
             let ordering = field(left, name).map(text).cmp(&field(right, name).map(text));
-            if key.starts_with('-') {
-                ordering.reverse()
-            } else {
-                ordering
-            }
+            if key.starts_with('-') { ordering.reverse() } else { ordering }
         });
     }
     Ok(())
@@ -205,11 +198,7 @@ fn sort(rows: &mut [Value], keys: Option<&[&str]>) -> Result<(), Problem> {
 
 /// Keeps the named fields, and the id, which the product adds unless distinct values are wanted.
 fn project(rows: &[Value], names: &[&str], is_distinct: bool) -> Result<Vec<Value>, Problem> {
-    let unknown: Vec<_> = names
-        .iter()
-        .copied()
-        .filter(|name| !FIELDS.contains(name))
-        .collect();
+    let unknown: Vec<_> = names.iter().copied().filter(|name| !FIELDS.contains(name)).collect();
     if !unknown.is_empty() {
         return Err(Problem::framework(&BAD_SELECT, &unknown.join(", ")));
     }
@@ -249,11 +238,7 @@ fn distinct(rows: Vec<Value>) -> Vec<Value> {
 enum Condition {
     Any(Vec<Condition>),
     All(Vec<Condition>),
-    Is {
-        field: String,
-        operator: char,
-        value: String,
-    },
+    Is { field: String, operator: char, value: String },
 }
 
 /// A `q` with more parentheses is refused, so that parsing cannot exhaust the stack.
@@ -287,18 +272,14 @@ impl Condition {
     fn one(rest: &mut &str, depth: usize) -> Option<Condition> {
         if let Some(after) = rest.strip_prefix('(') {
             *rest = after;
-            let condition = (depth < DEEPEST)
-                .then(|| Condition::any(rest, depth + 1))
-                .flatten()?;
+            let condition = (depth < DEEPEST).then(|| Condition::any(rest, depth + 1)).flatten()?;
             *rest = rest.strip_prefix(')')?;
             return Some(condition);
         }
         let name_end = rest.find(['=', '!', '<', '>', '~'])?;
         let (name, after) = rest.split_at(name_end);
         let operator = after.chars().next()?;
-        let after = after
-            .strip_prefix("!=")
-            .or_else(|| after.strip_prefix(['=', '<', '>', '~']))?;
+        let after = after.strip_prefix("!=").or_else(|| after.strip_prefix(['=', '<', '>', '~']))?;
         let value_end = after.find([',', ';', ')']).unwrap_or(after.len());
         let (value, after) = after.split_at(value_end);
         *rest = after;
@@ -313,11 +294,9 @@ impl Condition {
         match self {
             Condition::Any(conditions) => conditions.iter().any(|condition| condition.matches(row)),
             Condition::All(conditions) => conditions.iter().all(|condition| condition.matches(row)),
-            Condition::Is {
-                field: name,
-                operator,
-                value,
-            } => field(row, name).is_some_and(|found| holds(found, *operator, value)),
+            Condition::Is { field: name, operator, value } => {
+                field(row, name).is_some_and(|found| holds(found, *operator, value))
+            }
         }
     }
 }

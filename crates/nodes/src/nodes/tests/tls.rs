@@ -68,7 +68,7 @@ async fn another_certificate_is_refused_and_shown() {
     let shown = comment(&peer, Tls::Fingerprint("00".repeat(32))).await;
     assert_snapshot!(shown.replace(&fingerprint, "FINGERPRINT"), @r#"
     failed tls: peer shows another certificate than the pinned one: its SHA-256 is FINGERPRINT
-      help: somebody is in between, or the certificate was renewed: to trust exactly this certificate, compare its fingerprint on the server and pin it: `fingerprint: "FINGERPRINT"`
+      help: somebody is in between, or the certificate was renewed: to trust exactly this certificate, compare its fingerprint on the server and pin it: `tls: { fingerprint: "FINGERPRINT" }`
     "#);
     assert!(peer.seen().is_empty());
 }
@@ -78,13 +78,13 @@ async fn an_unknown_authority_is_refused_and_shown() {
     let (peer, fingerprint) = self_signed().await;
     assert_snapshot!(comment(&peer, Tls::System).await.replace(&fingerprint, "FINGERPRINT"), @r#"
     failed tls: the certificate of peer comes from an authority that is not trusted here: its SHA-256 is FINGERPRINT
-      help: give the authority's certificate; or to trust exactly this certificate, compare its fingerprint on the server and pin it: `fingerprint: "FINGERPRINT"`
+      help: give the authority's certificate as `tls: { ca_file }`; or to trust exactly this certificate, compare its fingerprint on the server and pin it: `tls: { fingerprint: "FINGERPRINT" }`
     "#);
     let wazuh = nodes(connection("wazuh", peer.https()));
     let outcome = call(&wazuh, "wazuh.get_agent", json!({ "agent": "001" })).await;
     assert_snapshot!(shown(&outcome).replace(&fingerprint, "FINGERPRINT"), @r#"
     failed tls: the certificate of peer comes from an authority that is not trusted here: its SHA-256 is FINGERPRINT
-      help: give the authority's certificate; or to trust exactly this certificate, compare its fingerprint on the server and pin it: `fingerprint: "FINGERPRINT"`; a Wazuh manager makes its own certificate, for the names wazuh.com and localhost: its fingerprint is shown by `openssl x509 -noout -fingerprint -sha256 -in /var/ossec/api/configuration/ssl/server.crt` on the manager
+      help: give the authority's certificate as `tls: { ca_file }`; or to trust exactly this certificate, compare its fingerprint on the server and pin it: `tls: { fingerprint: "FINGERPRINT" }`; a Wazuh manager makes its own certificate, for the names wazuh.com and localhost: its fingerprint is shown by `openssl x509 -noout -fingerprint -sha256 -in /var/ossec/api/configuration/ssl/server.crt` on the manager
     "#);
 }
 

@@ -27,7 +27,7 @@ pub(super) fn failure(error: &rustls::Error, host: &str, tls_help: Option<&str>)
 fn words(untrusted: &Untrusted, host: &str) -> (String, String) {
     let shown = fingerprint_text(&untrusted.fingerprint);
     let pin = format!(
-        "to trust exactly this certificate, compare its fingerprint on the server and pin it: `fingerprint: \"{shown}\"`"
+        "to trust exactly this certificate, compare its fingerprint on the server and pin it: `tls: {{ fingerprint: \"{shown}\" }}`"
     );
     let its = format!("its SHA-256 is {shown}");
     match &untrusted.why {
@@ -37,7 +37,7 @@ fn words(untrusted: &Untrusted, host: &str) -> (String, String) {
         ),
         Distrust::UnknownAuthority => (
             format!("the certificate of {host} comes from an authority that is not trusted here: {its}"),
-            format!("give the authority's certificate; or {pin}"),
+            format!("give the authority's certificate as `tls: {{ ca_file }}`; or {pin}"),
         ),
         Distrust::Expired => {
             (format!("the certificate of {host} has expired: {its}"), format!("renew it; or {pin}"))

@@ -38,13 +38,12 @@ async fn work(recorder: &Recorder, folder: &Path, chance: &mut Chance) -> Vec<(u
     let mut moments = Vec::new();
     for _ in 0..3 {
         let store = SledStore::open_on(Arc::new(recorder.clone()), folder, &small()).unwrap();
-        for _ in 0..25 {
+        for _ in 0..40 {
             let is_safe = chance.below(3) > 0;
             told.work(&store, chance, is_safe).await;
             moments.push((recorder.moment(), told.clone()));
         }
-        // Nothing is forgotten, but records are copied and segments retired.
-        store.prune(Timestamp::from_millis(0)).await.unwrap();
+        told.prune(&store).await;
         moments.push((recorder.moment(), told.clone()));
     }
     moments
@@ -62,6 +61,7 @@ async fn check(folder: &Path, told: &mut Told, chance: &mut Chance, what: &str) 
         for _ in 0..5 {
             told.work(&store, chance, true).await;
         }
+        told.prune(&store).await;
         safe = told.safe.clone();
     }
 }

@@ -104,9 +104,10 @@ async fn readers_do_not_notice_that_records_are_moved() {
     let folder = TempDir::new().unwrap();
     let store = Arc::new(open(folder.path()));
     fill(&store, 1..30, 1).await;
-    let reader = {
+    let mut reader = tokio::task::JoinSet::new();
+    {
         let store = Arc::clone(&store);
-        tokio::spawn(async move {
+        reader.spawn(async move {
             let mut reads = 0;
             while Arc::strong_count(&store) > 1 {
                 for number in 1..30 {
@@ -115,12 +116,99 @@ async fn readers_do_not_notice_that_records_are_moved() {
                 }
             }
             reads
-        })
-    };
+        });
+    }
     for round in 1..8 {
         fill(&store, round * 1000..round * 1000 + 60, 10_000).await;
         store.prune(Timestamp::MAX).await.unwrap();
     }
     drop(store);
-    assert!(reader.await.unwrap() > 100);
+    assert!(reader.join_all().await[0] > 100);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_of_something_old_changes_no_row() {
+    let folder = TempDir::new().unwrap();
+    let first = sample::create_once(1, "key", 1_000_000);
+    let then = sample::ask(&first);
+    {
+        let store = open(folder.path());
+        store.append(vec![first.clone()]).await.unwrap();
+        fill(&store, 100..160, 10_000).await;
+        store.append(vec![then.clone()]).await.unwrap();
+        let before = store.shared.journal.segments()[0].number;
+        store.prune(Timestamp::MAX).await.unwrap();
+        assert!(
+            store.shared.journal.segments()[0].number > before,
+            "the segment of the first append was given back"
+        );
+        assert_eq!(store.summary(first.run()).await.unwrap(), Some(then.summary.clone()));
+    }
+    fs::remove_dir_all(folder.path().join("index")).unwrap();
+    let store = open(folder.path());
+    assert_eq!(store.summary(first.run()).await.unwrap(), Some(then.summary.clone()));
+    let journal = store.journal(first.run()).await.unwrap();
+    assert_eq!(journal, [first.records, then.records].concat());
+    let again = store.append(vec![sample::create_once(2, "key", 10)]).await.unwrap();
+    assert_eq!(again, [Appended::Duplicate(first.summary.run)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_of_something_old_takes_no_key_back() {
+    let folder = TempDir::new().unwrap();
+    let parked = sample::create_once(1, "key", 10);
+    let later = sample::create_once(1000, "key", 1_000_000);
+    {
+        let store = open(folder.path());
+        store.append(vec![parked.clone()]).await.unwrap();
+        fill(&store, 100..160, 10_000).await;
+        store.append(vec![later.clone()]).await.unwrap();
+        let before = store.shared.journal.segments()[0].number;
+        store.prune(Timestamp::MAX).await.unwrap();
+        assert!(
+            store.shared.journal.segments()[0].number > before,
+            "the segment of the first run was given back"
+        );
+    }
+    for is_rebuilt in [false, true] {
+        if is_rebuilt {
+            fs::remove_dir_all(folder.path().join("index")).unwrap();
+        }
+        let store = open(folder.path());
+        let again = store.append(vec![sample::create_once(2000, "key", 10)]).await.unwrap();
+        assert_eq!(again, [Appended::Duplicate(later.run())]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_damaged_keeps_no_segment() {
+    for flips in [1, 300] {
+        let folder = TempDir::new().unwrap();
+        let parked = sample::create(1);
+        {
+            let store = open(folder.path());
+            store.claim("worker").await.unwrap();
+            store.put_source(sample::source(2)).await.unwrap();
+            store.append(vec![parked.clone(), sample::create(2)]).await.unwrap();
+            store.append(vec![sample::ask(&parked)]).await.unwrap();
+            fill(&store, 100..160, 10_000).await;
+        }
+        let segment = folder.path().join("journal/0000000001.segment");
+        let mut bytes = fs::read(&segment).unwrap();
+        let place = bytes.windows(20).position(|text| text == b"rule 5763 on agent 1").unwrap();
+        bytes[place + 1 - flips..=place].iter_mut().for_each(|byte| *byte ^= 0x55);
+        fs::write(&segment, bytes).unwrap();
+        let store = open(folder.path());
+        store.prune(Timestamp::MAX).await.unwrap();
+        assert!(store.shared.journal.segments()[0].number > 1);
+        assert!(matches!(store.journal(parked.run()).await, Err(Error::Damaged { .. })));
+        drop(store);
+        fs::remove_dir_all(folder.path().join("index")).unwrap();
+        let store = open(folder.path());
+        let answer = store.journal(parked.run()).await;
+        assert!(matches!(answer, Err(Error::Damaged { .. })), "{answer:?}");
+        assert!(store.summary(parked.run()).await.unwrap().unwrap().error.is_some());
+        assert_eq!(store.journal(sample::run(2)).await.unwrap().len(), 1);
+        assert_eq!(store.claim("worker").await.unwrap().fence, Fence(2));
+    }
 }

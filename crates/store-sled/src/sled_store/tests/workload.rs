@@ -1,6 +1,6 @@
 //! Random but repeatable work for a store, and what has to be left of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use journal::power::Chance;
 use model::RunStatus;
@@ -14,6 +14,8 @@ pub(super) struct Told {
     pub(super) runs: BTreeMap<RunId, Vec<Append>>,
     /// How many appends of each run are durable.
     pub(super) safe: BTreeMap<RunId, usize>,
+    /// Runs that may be forgotten.
+    pub(super) over: BTreeSet<RunId>,
     pub(super) next: u32,
 }
 
@@ -33,14 +35,24 @@ impl Told {
         }
     }
 
+    /// Forgets what has finished, as far as no key holds it.
+    pub(super) async fn prune(&mut self, store: &SledStore) {
+        let lasts =
+            self.runs.iter().filter_map(|(run, appends)| Some((run, appends.first()?, appends.last()?)));
+        let over =
+            lasts.filter(|(_, first, last)| first.dedupe.is_none() && last.summary.status.is_finished());
+        self.over.extend(over.map(|(run, _, _)| run));
+        store.prune(sample::second(100_000)).await.unwrap();
+    }
+
     fn next(&mut self, chance: &mut Chance) -> Append {
         let open: Vec<&Append> = self.runs.values().filter_map(|appends| appends.last()).collect();
         let open: Vec<&Append> = open.into_iter().filter(|last| !last.summary.status.is_finished()).collect();
-        let append = match chance.below(8) {
+        let append = match chance.below(9) {
             choice if choice > 1 && !open.is_empty() => {
                 let before = open[chance.below(open.len())];
                 match choice {
-                    2 => sample::follow_as(before, RunStatus::Succeeded),
+                    2 | 8 => sample::follow_as(before, RunStatus::Succeeded),
                     3 => sample::ask(before),
                     _ => sample::follow(before, 1 + chance.below(3) as u32),
                 }
@@ -77,7 +89,8 @@ impl Told {
                 appends.last().map(|append| &append.summary),
                 "the row is that of the last append"
             );
-            let safe = self.safe.get(run).copied().unwrap_or(0);
+            let is_forgotten = kept == 0 && self.over.contains(run);
+            let safe = self.safe.get(run).copied().filter(|_| !is_forgotten).unwrap_or(0);
             assert!(kept >= safe, "{kept} of {safe} safe appends of run {run} are left");
             unfinished.extend(row.filter(|row| !row.status.is_finished()).map(|row| row.run));
         }

@@ -24,7 +24,10 @@ impl Reader<'_> {
         let (run, steps) = object.get("status").map(|node| self.statuses(&node)).unwrap_or_default();
         let inputs = object.get("inputs").map(|node| node.entries()).unwrap_or_default();
         let inputs = inputs.iter().filter_map(|(name, node)| {
-            Some((self.step(name, node)?.id.clone(), node.any_object().and(Some(node.value().clone()))?))
+            Some((
+                self.step(name, node, node.key_at())?.id.clone(),
+                node.any_object().and(Some(node.value().clone()))?,
+            ))
         });
         Some(Expected {
             starts: object.get("starts").and_then(|node| node.bool()).unwrap_or(true),
@@ -42,7 +45,7 @@ impl Reader<'_> {
         for (name, node) in node.entries() {
             if name == RUN {
                 run = node.one_of(&RUN_STATUSES.map(|status| (status.as_str(), status)));
-            } else if let Some(step) = self.step(name, &node)
+            } else if let Some(step) = self.step(name, &node, node.key_at())
                 && let Some(status) = node.one_of(&STEP_STATUSES.map(|status| (status.as_str(), status)))
             {
                 steps.insert(step.id.clone(), status);

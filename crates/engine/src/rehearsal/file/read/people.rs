@@ -14,7 +14,7 @@ impl Reader<'_> {
         let entries = node.entries().into_iter();
         entries
             .filter_map(|(name, node)| {
-                let step = self.step(name, &node)?;
+                let step = self.step(name, &node, node.key_at())?;
                 let Some(approval) = &step.approval else {
                     let message = format!("nobody is asked before the step `{name}`");
                     node.report(Diagnostic::error("wrong-step", node.key_at(), message));
@@ -34,7 +34,7 @@ impl Reader<'_> {
         let entries = node.entries().into_iter();
         entries
             .filter_map(|(name, node)| {
-                let step = self.called_step(name, &node)?;
+                let step = self.called_step(name, &node, node.key_at())?;
                 if step.on_doubt != OnDoubt::Ask {
                     let message =
                         format!("the step `{name}` is never in doubt: `{}` is run again", step.node.name);

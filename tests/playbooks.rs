@@ -1,0 +1,84 @@
+//! The playbooks that we ship have no finding and pass their tests, and so do those in the language's manual.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::Value;
+use workflow::Workflow;
+
+use crate::world::repository;
+
+const FOLDERS: [&str; 3] = ["workflows", "examples/hello", "examples/approval"];
+const MANUAL: &str = "workflows/README.md";
+
+#[test]
+fn every_shipped_playbook_has_no_finding_and_passes_its_tests() {
+    let mut count = 0;
+    for folder in FOLDERS.map(|folder| repository().join(folder)) {
+        for path in playbooks(&folder) {
+            let workflow = load(&path.display().to_string(), &read(&path));
+            let test = path.with_extension("test.yaml");
+            let alerts = |path: &str| {
+                let text = std::fs::read_to_string(folder.join(path)).map_err(|error| error.to_string())?;
+                serde_json::from_str(&text).map_err(|error| error.to_string())
+            };
+            count += rehearse(&workflow, &test.display().to_string(), &read(&test), alerts);
+        }
+    }
+    assert!(count > 20, "only {count} tests were found");
+}
+
+#[test]
+fn every_example_of_the_manual_loads_and_its_tests_pass() {
+    let text = read(&repository().join(MANUAL));
+    let blocks = yaml_blocks(&text);
+    let (tests, playbooks): (Vec<_>, Vec<_>) =
+        blocks.into_iter().partition(|block| block.contains("\ntests:\n"));
+    let playbooks: Vec<Arc<Workflow>> = playbooks.iter().map(|block| load(MANUAL, block)).collect();
+    assert!(playbooks.len() >= 3 && !tests.is_empty());
+    for test in tests {
+        rehearse(&playbooks[0], MANUAL, &test, |path| Err(format!("there is no file {path}")));
+    }
+}
+
+/// Runs the tests of a playbook, and gives how many there are.
+fn rehearse(
+    workflow: &Arc<Workflow>,
+    file: &str,
+    text: &str,
+    alerts: impl Fn(&str) -> Result<Value, String>,
+) -> usize {
+    let (reports, findings) = engine::rehearsal::rehearse(workflow, file, text, alerts);
+    assert!(findings.is_empty(), "{findings}");
+    for report in &reports {
+        assert!(report.failure.is_none(), "{file}: {}\n{}", report.name, report.failure.as_ref().unwrap());
+    }
+    reports.len()
+}
+
+fn load(file: &str, text: &str) -> Arc<Workflow> {
+    let (workflow, findings) = workflow::load(file, text, &nodes::builtin().0);
+    assert!(findings.is_empty(), "{findings}");
+    Arc::new(workflow.unwrap())
+}
+
+/// The fenced blocks of a Markdown text that are YAML.
+fn yaml_blocks(text: &str) -> Vec<String> {
+    let blocks = text.split("```yaml\n").skip(1);
+    blocks
+        .map(|rest| rest.split_inclusive('\n').take_while(|line| line.trim_end() != "```").collect())
+        .collect()
+}
+
+fn playbooks(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let is_playbook = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_string_lossy();
+        name.ends_with(".yaml") && !name.ends_with(".test.yaml")
+    };
+    entries.filter(is_playbook).collect()
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
