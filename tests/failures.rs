@@ -9,11 +9,9 @@ use crate::world::World;
 
 /// The failure of a step as a person reads it: class, message and help.
 fn failure(journal: &[Record], step: &str) -> String {
-    let failed = journal.iter().rev().find_map(|record| match &record.event {
-        Event::StepFailed { step: failed, failure, .. } if failed.to_string() == step => {
-            Some(failure.clone())
-        }
-        _ => None,
+    let failed = journal.iter().rev().find_map(|record| {
+        let Event::StepFailed { step: failed, failure, .. } = &record.event else { return None };
+        (failed.to_string() == step).then(|| failure.clone())
     });
     let failure = failed.unwrap_or_else(|| panic!("`{step}` did not fail: {journal:#?}"));
     format!("{}: {}\nhelp: {}", failure.class, failure.message, failure.help.unwrap_or_default())

@@ -40,28 +40,21 @@ api:
     assert!(shown.contains("https://wazuh.example:55000") && !shown.contains("from-a-file"), "{shown}");
 }
 
-const WRONG: &str = r#"
+#[test]
+fn every_mistake_has_its_place() {
+    assert_snapshot!(check(
+        r#"
 listen: 8080
 data_dri: data
 workflows: [workflows, playbooks]
-connections:
-  wazuh:
-    url: wazuh.example:55000
-    usr: portcullis
-    password: hunter2
-    tls: { fingerprint: abc }
-  theive: { url: "https://thehive.example" }
 hooks:
   wazuh: { secret: { env: PORTCULLIS_NO_SUCH_VARIABLE } }
   other: { secret: { file: empty } }
 api:
   tokens:
     - { name: ana, roles: analyst }
-"#;
-
-#[test]
-fn every_mistake_has_its_place() {
-    assert_snapshot!(check(WRONG), @r#"
+"#
+    ), @r#"
     error[missing-key]: the key `data_dir` is missing here
      --> DIR/portcullis.yaml:2:1
       |
@@ -92,72 +85,90 @@ fn every_mistake_has_its_place() {
       |
       = help: relative paths begin at the folder of this file
 
-    error[missing-key]: the setting `user` is missing: An API user of its own, with no more rights than the playbooks need. Not the dashboard's or the indexer's user.
-     --> DIR/portcullis.yaml:6:3
+    error[missing-secret]: the environment variable PORTCULLIS_NO_SUCH_VARIABLE is not set
+     --> DIR/portcullis.yaml:6:27
       |
-    6 |   wazuh:
+    6 |   wazuh: { secret: { env: PORTCULLIS_NO_SUCH_VARIABLE } }
+      |                           ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+
+    error[empty-secret]: DIR/empty is empty
+     --> DIR/portcullis.yaml:7:12
+      |
+    7 |   other: { secret: { file: empty } }
+      |            ^^^^^^
+
+    error[missing-key]: the key `token` is missing here
+      --> DIR/portcullis.yaml:10:7
+       |
+    10 |     - { name: ana, roles: analyst }
+       |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+
+    error[wrong-type]: this has to be a list, not text
+      --> DIR/portcullis.yaml:10:27
+       |
+    10 |     - { name: ana, roles: analyst }
+       |                           ^^^^^^^
+    "#);
+}
+
+#[test]
+fn a_connection_is_checked_against_its_product_and_no_secret_is_shown() {
+    let shown = check(
+        r#"
+data_dir: data
+connections:
+  wazuh:
+    url: wazuh.example:55000
+    usr: portcullis
+    password: hunter2
+    tls: { fingerprint: abc }
+  theive: { url: "https://thehive.example" }
+"#,
+    );
+    assert!(!shown.contains("hunter2"));
+    assert_snapshot!(shown, @r#"
+    error[missing-key]: the setting `user` is missing: An API user of its own, with no more rights than the playbooks need. Not the dashboard's or the indexer's user.
+     --> DIR/portcullis.yaml:4:3
+      |
+    4 |   wazuh:
       |   ^^^^^
 
     error[wrong-value]: this is not a URL, as in "https://wazuh.example:55000"
-     --> DIR/portcullis.yaml:7:10
+     --> DIR/portcullis.yaml:5:10
       |
-    7 |     url: wazuh.example:55000
+    5 |     url: wazuh.example:55000
       |          ^^^^^^^^^^^^^^^^^^^
 
     error[unknown-key]: there is no key `usr` here
-     --> DIR/portcullis.yaml:8:5
+     --> DIR/portcullis.yaml:6:5
       |
-    8 |     usr: portcullis
+    6 |     usr: portcullis
       |     ^^^
       |
       = help: did you mean `user`?
 
     error[secret-literal]: a secret does not stand in this file
-     --> DIR/portcullis.yaml:9:15
+     --> DIR/portcullis.yaml:7:15
       |
-    9 |     password: *******
+    7 |     password: *******
       |               ^^^^^^^
       |
       = help: write `{ env: NAME }` or `{ file: PATH }`
 
     error[wrong-value]: this is not the SHA-256 of a certificate: 64 hex digits, with or without colons
-      --> DIR/portcullis.yaml:10:25
-       |
-    10 |     tls: { fingerprint: abc }
-       |                         ^^^
-       |
-       = help: `openssl s_client -connect HOST:55000 </dev/null | openssl x509 -noout -fingerprint -sha256` shows it
+     --> DIR/portcullis.yaml:8:25
+      |
+    8 |     tls: { fingerprint: abc }
+      |                         ^^^
+      |
+      = help: `openssl s_client -connect HOST:55000 </dev/null | openssl x509 -noout -fingerprint -sha256` shows it
 
     error[unknown-product]: there is no product `theive`
-      --> DIR/portcullis.yaml:11:3
-       |
-    11 |   theive: { url: "https://thehive.example" }
-       |   ^^^^^^
-       |
-       = help: did you mean `thehive`?
-
-    error[missing-secret]: the environment variable PORTCULLIS_NO_SUCH_VARIABLE is not set
-      --> DIR/portcullis.yaml:13:27
-       |
-    13 |   wazuh: { secret: { env: PORTCULLIS_NO_SUCH_VARIABLE } }
-       |                           ^^^^^^^^^^^^^^^^^^^^^^^^^^^
-
-    error[empty-secret]: DIR/empty is empty
-      --> DIR/portcullis.yaml:14:12
-       |
-    14 |   other: { secret: { file: empty } }
-       |            ^^^^^^
-
-    error[missing-key]: the key `token` is missing here
-      --> DIR/portcullis.yaml:17:7
-       |
-    17 |     - { name: ana, roles: analyst }
-       |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-
-    error[wrong-type]: this has to be a list, not text
-      --> DIR/portcullis.yaml:17:27
-       |
-    17 |     - { name: ana, roles: analyst }
-       |                           ^^^^^^^
+     --> DIR/portcullis.yaml:9:3
+      |
+    9 |   theive: { url: "https://thehive.example" }
+      |   ^^^^^^
+      |
+      = help: did you mean `thehive`?
     "#);
 }

@@ -6,7 +6,9 @@ mod workload;
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use journal::power::{Call, Guarded};
 
 use store::conformance;
 use tempfile::TempDir;
@@ -95,4 +97,32 @@ async fn a_row_that_is_too_large_for_the_index_is_read_from_the_journal() {
         store.prune(Timestamp::MAX).await.unwrap();
         assert_eq!(store.claim("worker").await.unwrap().runs, [large.summary.clone()]);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_flush_stops_the_store_and_loses_nothing_that_is_safe() {
+    let folder = TempDir::new().unwrap();
+    let is_broken = Arc::new(AtomicBool::new(false));
+    let disk = {
+        let is_broken = Arc::clone(&is_broken);
+        Guarded::new(move |call, _| {
+            let hit = call == Call::Flush && is_broken.swap(false, Ordering::Relaxed);
+            if hit { Err(std::io::Error::other("the disk is broken")) } else { Ok(()) }
+        })
+    };
+    let store = SledStore::open_on(Arc::new(disk), folder.path(), &small()).unwrap();
+    let position = conformance::fill(&store, 3).await[2];
+    store.durable(position).await.unwrap();
+    is_broken.store(true, Ordering::Relaxed);
+    let answers = store.append(vec![conformance::sample::create(4)]).await.unwrap();
+    let Appended::At(unsafe_position) = answers[0] else { panic!("{answers:?}") };
+    let answer = store.durable(unsafe_position).await.unwrap_err().to_string();
+    assert!(answer.contains("the disk is broken"), "{answer}");
+    assert!(matches!(store.append(vec![conformance::sample::create(5)]).await, Err(Error::Broken(_))));
+    assert!(matches!(store.claim("worker").await, Err(Error::Broken(_))));
+    let health = store.health().await;
+    assert!(!health.is_writable && health.reports[0].contains("the disk is broken"), "{health:?}");
+    drop(store);
+    let left = open(folder.path()).runs(Query::default()).await.unwrap().runs;
+    assert!(left.len() >= 3, "{left:?}");
 }
