@@ -100,7 +100,7 @@ fn skipped(reason: &SkipReason) -> String {
 
 fn brief(value: &Value) -> String {
     let is_empty = value.as_object().is_some_and(serde_json::Map::is_empty);
-    if is_empty { String::new() } else { show::cut(&value.to_string(), 110) }
+    if is_empty { String::new() } else { show::cut(&value.to_string(), 72) }
 }
 
 /// A TheHive case as lines: what stands in it, in the order in which it was written.
@@ -119,7 +119,7 @@ pub(crate) fn case(case: &Value) -> String {
         add(entry, format!("observable {}: {}", text(entry, "dataType"), text(entry, "data")));
     }
     for task in list(case, "tasks") {
-        add(task, format!("task \"{}\" ({})", text(task, "title"), text(task, "status")));
+        add(task, format!("task \"{}\", now {}", text(task, "title"), text(task, "status")));
         for log in list(task, "logs") {
             add(log, format!("task log: {}", show::cut(&text(log, "message"), 400)));
         }

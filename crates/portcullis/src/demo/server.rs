@@ -17,7 +17,7 @@ const WORKFLOW: &str = include_str!("../../../../workflows/contain_ssh_bruteforc
 const HOOK_SECRET: &str = "demo-hook-secret";
 const API_TOKEN: &str = "demo-api-token";
 
-/// The folder of a demo: configuration, workflow, data.
+/// The folder of a demo: configuration, workflow, data. It goes with the demo.
 pub(super) struct Folder(PathBuf);
 
 impl Folder {
@@ -31,6 +31,13 @@ impl Folder {
 
     pub(super) fn path(&self) -> &Path {
         &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left behind is a folder for temporary files.
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
