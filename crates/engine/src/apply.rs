@@ -42,6 +42,7 @@ impl Run {
             Event::RunStarted { workflow, mode, trigger, alert } => {
                 self.apply_begun(workflow, *mode, trigger, alert, record)
             }
+            Event::TriggerFailed { message } => self.apply_in_vain(message, record),
             Event::StepStarted { step, attempt, inputs, target } => {
                 let prepared = Prepared { inputs: inputs.clone(), target: target.clone() };
                 self.apply_started(step, *attempt, prepared, record)
@@ -82,17 +83,14 @@ impl Run {
                 }
                 self.apply_decided(step, *decision, by, reason.as_deref(), record)
             }
-            Event::ApprovalExpired { step } => {
-                let State::Asking(_) = self.state_of(step)? else {
-                    return Err(illegal(step, "expired", self.state_of(step)?));
-                };
-                self.note_error(step, "nobody answered in time");
-                self.enter(step, State::Expired, record)
-            }
+            Event::ApprovalExpired { step } => self.apply_expired(step, record),
             Event::Resolved { step, resolution, by, reason } => {
                 self.apply_resolved(step, *resolution, by, reason, record)
             }
-            Event::RunCancelled { .. } => self.apply_cancelled(record),
+            Event::RunCancelled { .. } => {
+                self.is_cancelled = true;
+                self.apply_cancelled(record)
+            }
             Event::RunFinished { status, .. } => self.apply_finished(*status),
         }
     }
@@ -280,8 +278,22 @@ impl Run {
         self.enter(step, next, record)
     }
 
+    fn apply_in_vain(&mut self, message: &str, record: &Record) -> Result<(), String> {
+        self.is_in_vain = true;
+        self.error = Some(summary::line(&format!("when: {message}")));
+        self.apply_cancelled(record)
+    }
+
+    fn apply_expired(&mut self, step: &StepKey, record: &Record) -> Result<(), String> {
+        let State::Asking(_) = self.state_of(step)? else {
+            return Err(illegal(step, "expired", self.state_of(step)?));
+        };
+        self.note_error(step, "nobody answered in time");
+        self.enter(step, State::Expired, record)
+    }
+
+    /// Whatever has not started will not start.
     fn apply_cancelled(&mut self, record: &Record) -> Result<(), String> {
-        self.is_cancelled = true;
         for index in 0..self.steps.len() {
             let (step, state) = self.at(index);
             let is_under_way = matches!(state.state, State::Running(_) | State::InDoubt(..));

@@ -1,11 +1,15 @@
 //! What follows at once from an input.
 
+use std::sync::Arc;
+
 use model::{
     Decision, Digest, Event, Failure, FailureClass, Outcome, Person, Record, Resolution, StepKey, Timestamp,
 };
-use workflow::OnDoubt;
+use serde_json::Value;
+use workflow::{Effect, OnDoubt};
 
 use crate::input::{Input, Rejected, Start};
+use crate::prepare;
 use crate::retry;
 use crate::run::{Phase, Run};
 use crate::settle::started;
@@ -21,7 +25,6 @@ impl Run {
         let mode = self.workflow.mode;
         let Start { trigger, alert } = start;
         self.record(Event::RunStarted { workflow, mode, trigger, alert }, now, journal);
-        self.settle(now, journal);
     }
 
     pub(crate) fn decide(
@@ -32,11 +35,7 @@ impl Run {
     ) -> Result<(), Rejected> {
         let is_live = self.phase == Phase::Live;
         match input {
-            Input::Tick => Ok(()),
-            Input::Recovered => {
-                self.recover(now, journal);
-                Ok(())
-            }
+            Input::Tick | Input::Recovered => Ok(()),
             _ if !is_live => Err(Rejected::Finished),
             Input::Finished { step, attempt, outcome } => self.finish(step, attempt, outcome, now, journal),
             Input::Decided { step, decision, by, reason, digest } => {
@@ -46,7 +45,7 @@ impl Run {
                 Ok(())
             }
             Input::Resolved { step, resolution, by, reason } => {
-                self.check_resolution(&step, resolution, &reason)?;
+                self.check_resolution(&step, resolution, &by, &reason)?;
                 self.record(Event::Resolved { step, resolution, by, reason }, now, journal);
                 Ok(())
             }
@@ -82,7 +81,7 @@ impl Run {
         }
     }
 
-    fn finish(
+    pub(crate) fn finish(
         &mut self,
         key: StepKey,
         attempt: u32,
@@ -96,7 +95,7 @@ impl Run {
             return Err(Rejected::Stale { step: key, attempt });
         }
         let event = match outcome {
-            Outcome::Succeeded(output) => Event::StepSucceeded { step: key, output },
+            Outcome::Succeeded(output) => self.succeeded(index, key, output, now),
             Outcome::Unknown(failure) if step.on_doubt == OnDoubt::Ask => {
                 Event::StepInDoubt { step: key, failure }
             }
@@ -109,8 +108,24 @@ impl Run {
         Ok(())
     }
 
+    /// An output that is too large to be kept fails a step that only looks; elsewhere the thing is done, and that counts.
+    fn succeeded(&self, index: usize, key: StepKey, output: Arc<Value>, now: Timestamp) -> Event {
+        let Err(message) = prepare::check_size(&output) else {
+            return Event::StepSucceeded { step: key, output };
+        };
+        let (step, state) = self.at(index);
+        if step.effect != Effect::Read {
+            let output = serde_json::json!({ "left_out": message }).into();
+            return Event::StepSucceeded { step: key, output };
+        }
+        let failure = Failure::new(FailureClass::Response, format!("the output {message}"));
+        let retry_at =
+            retry::next(self.id, step, state.attempt, &failure, now).filter(|_| !self.is_cancelled);
+        Event::StepFailed { step: key, failure, retry_at }
+    }
+
     /// Every attempt that was under way has an outcome that nobody saw.
-    fn recover(&mut self, now: Timestamp, journal: &mut Vec<Record>) {
+    pub(crate) fn recover(&mut self, now: Timestamp, journal: &mut Vec<Record>) {
         for index in 0..self.steps.len() {
             let (step, state) = self.at(index);
             let State::Running(prepared) = &state.state else {
@@ -121,7 +136,7 @@ impl Run {
             let failure = Failure::new(FailureClass::Interrupted, message);
             let event = match step.on_doubt {
                 OnDoubt::Ask => Event::StepInDoubt { step: key, failure },
-                OnDoubt::Retry if state.attempt >= MOST_INTERRUPTED_ATTEMPTS => {
+                OnDoubt::Retry if self.is_cancelled || state.attempt >= MOST_INTERRUPTED_ATTEMPTS => {
                     Event::StepFailed { step: key, failure, retry_at: None }
                 }
                 OnDoubt::Retry => started(key, state.attempt + 1, prepared.clone()),
@@ -160,11 +175,22 @@ impl Run {
         Ok(request.digest.clone())
     }
 
-    fn check_resolution(&self, key: &StepKey, resolution: Resolution, reason: &str) -> Result<(), Rejected> {
+    fn check_resolution(
+        &self,
+        key: &StepKey,
+        resolution: Resolution,
+        by: &Person,
+        reason: &str,
+    ) -> Result<(), Rejected> {
         let index = self.index(key).ok_or_else(|| Rejected::NoSuchStep(key.clone()))?;
         let state = &self.at(index).1.state;
         if !matches!(state, State::InDoubt(..)) {
             return Err(Rejected::NotWaiting { step: key.clone(), status: state.status() });
+        }
+        if let Some(role) = self.governing_role(index)
+            && !by.roles.iter().any(|given| given == role)
+        {
+            return Err(Rejected::NotAllowed { person: by.name.clone(), role: role.to_owned() });
         }
         if reason.trim().is_empty() {
             return Err(Rejected::ReasonRequired);
@@ -173,5 +199,19 @@ impl Run {
             return Err(Rejected::Cancelled);
         }
         Ok(())
+    }
+
+    /// The role that it takes to say what became of a step; none: anybody may.
+    pub(crate) fn resolver_role(&self, key: &StepKey) -> Option<&str> {
+        self.governing_role(self.index(key)?)
+    }
+
+    /// The role that its approval asked for, or the closest approval before it that asked for one: whoever may approve a
+    /// step may say what became of it.
+    fn governing_role(&self, index: usize) -> Option<&str> {
+        let role = |index: usize| self.at(index).0.approval.as_ref()?.from.role.as_deref();
+        let graph = &self.workflow.graph;
+        let before = graph.order().iter().rev().filter(|step| graph.is_before(**step, index));
+        role(index).or_else(|| before.copied().filter(|step| self.is_approval(*step)).find_map(role))
     }
 }

@@ -14,6 +14,8 @@ use workflow::{Approval, Step};
 use crate::state::Prepared;
 
 const LONGEST_QUESTION: usize = 2000;
+const LARGEST_VALUE: usize = 2 * 1024 * 1024;
+const DEEPEST_VALUE: usize = 96;
 
 /// The inputs and the target of a step.
 pub(crate) fn step(step: &Step, scope: &Scope) -> Result<Prepared, String> {
@@ -47,7 +49,9 @@ pub(crate) fn inputs(step: &Step, scope: &Scope) -> Result<Value, String> {
         }
         inputs.insert(name.clone(), value);
     }
-    Ok(Value::Object(inputs))
+    let inputs = Value::Object(inputs);
+    check_size(&inputs).map_err(|message| format!("what goes into the step {message}"))?;
+    Ok(inputs)
 }
 
 /// How long a `delay` waits.
@@ -91,6 +95,44 @@ pub(crate) fn request(
         reason_required: approval.reason_required,
         expires_at: approval.expires.map(|expires| now.after(expires)),
     })
+}
+
+/// Whether a value can be kept: deeper than the journal can read back it must not be, nor larger than a run can carry.
+pub(crate) fn check_size(value: &Value) -> Result<(), String> {
+    let mut budget = LARGEST_VALUE;
+    measure(value, 0, &mut budget)
+}
+
+fn measure(value: &Value, depth: usize, budget: &mut usize) -> Result<(), String> {
+    if depth > DEEPEST_VALUE {
+        return Err(format!("stands more than {DEEPEST_VALUE} levels deep"));
+    }
+    let mut spend = |bytes: usize| {
+        *budget = budget
+            .checked_sub(bytes)
+            .ok_or_else(|| format!("has more than {LARGEST_VALUE} bytes as JSON"))?;
+        Ok::<(), String>(())
+    };
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => spend(24),
+        Value::String(text) => spend(encoded_length(text)),
+        Value::Array(list) => {
+            spend(2)?;
+            list.iter().try_for_each(|item| measure(item, depth + 1, budget))
+        }
+        Value::Object(object) => {
+            spend(2)?;
+            object.iter().try_for_each(|(key, item)| {
+                *budget = budget.saturating_sub(encoded_length(key));
+                measure(item, depth + 1, budget)
+            })
+        }
+    }
+}
+
+/// The bytes of a text as JSON; a control character takes six.
+fn encoded_length(text: &str) -> usize {
+    text.len() + 3 + 5 * text.bytes().filter(u8::is_ascii_control).count()
 }
 
 fn is_empty(value: &Value) -> bool {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use expr::Scope;
-use model::{Event, Record, RunId, RunStatus, RunSummary, StepId, StepKey, StepStatus, Timestamp};
+use model::{Event, Outcome, Record, RunId, RunStatus, RunSummary, StepId, StepKey, StepStatus, Timestamp};
 use workflow::{Effect, Step, Workflow};
 
 use crate::command::Command;
@@ -21,6 +21,7 @@ pub struct Run {
     pub(crate) scope: Scope,
     pub(crate) phase: Phase,
     pub(crate) is_cancelled: bool,
+    pub(crate) is_in_vain: bool,
     pub(crate) is_shadow: bool,
     pub(crate) about: String,
     pub(crate) error: Option<String>,
@@ -48,11 +49,29 @@ pub struct Corrupt {
 }
 
 impl Run {
+    /// Records an alert of which nobody can say whether the workflow is meant for it: a run that has failed before its
+    /// first step.
+    pub fn start_in_vain(
+        id: RunId,
+        workflow: Arc<Workflow>,
+        start: Start,
+        message: String,
+        now: Timestamp,
+    ) -> (Run, Vec<Record>) {
+        let mut run = Run::empty(id, workflow);
+        let mut journal = Vec::new();
+        run.begin(start, now, &mut journal);
+        run.record(Event::TriggerFailed { message }, now, &mut journal);
+        run.settle(now, &mut journal);
+        (run, journal)
+    }
+
     /// Starts a run, and gives its first facts.
     pub fn start(id: RunId, workflow: Arc<Workflow>, start: Start, now: Timestamp) -> (Run, Vec<Record>) {
         let mut run = Run::empty(id, workflow);
         let mut journal = Vec::new();
         run.begin(start, now, &mut journal);
+        run.settle(now, &mut journal);
         (run, journal)
     }
 
@@ -69,9 +88,26 @@ impl Run {
     /// what was due by the clock anyway.
     pub fn handle(&mut self, input: Input, now: Timestamp) -> (Vec<Record>, Result<(), Rejected>) {
         let mut journal = Vec::new();
+        if matches!(input, Input::Recovered) {
+            // Before the clock is looked at: what falls due now is started now, and nobody has missed its outcome.
+            self.recover(now, &mut journal);
+        }
         self.elapse(now, &mut journal);
         let result = self.decide(input, now, &mut journal);
         self.settle(now, &mut journal);
+        (journal, result)
+    }
+
+    /// Records what became of an attempt, and nothing that would follow from it: for a process that is about to stop.
+    pub fn note(
+        &mut self,
+        step: StepKey,
+        attempt: u32,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> (Vec<Record>, Result<(), Rejected>) {
+        let mut journal = Vec::new();
+        let result = self.finish(step, attempt, outcome, now, &mut journal);
         (journal, result)
     }
 
@@ -141,6 +177,7 @@ impl Run {
             workflow,
             phase: Phase::Empty,
             is_cancelled: false,
+            is_in_vain: false,
             is_shadow: false,
             about: String::new(),
             error: None,

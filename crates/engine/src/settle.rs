@@ -63,7 +63,9 @@ impl Run {
             let (needed, state) = self.at(**need);
             let lets_through = matches!(state.state, State::Ok)
                 || matches!(state.state, State::SkippedItself) && !self.is_approval(**need)
-                || matches!(state.state, State::Failed) && needed.on_error == OnError::Continue;
+                || matches!(state.state, State::Failed)
+                    && needed.on_error == OnError::Continue
+                    && !self.is_approval(**need);
             !lets_through && !step.looks_at_status(&needed.id)
         };
         step.needs.iter().find(stops).map(|need| self.at(*need).0.id.clone())
@@ -111,7 +113,7 @@ impl Run {
         };
         let status = if self.is_cancelled {
             RunStatus::Cancelled
-        } else if (0..self.steps.len()).any(fails) {
+        } else if self.is_in_vain || (0..self.steps.len()).any(fails) {
             RunStatus::Failed
         } else {
             RunStatus::Succeeded

@@ -20,6 +20,23 @@ const LONGEST_SOURCE: usize = 2 * 1024;
 const DEEPEST_NESTING: usize = 16;
 const MOST_NODES: usize = 400;
 const DEEPEST_COMPREHENSION: usize = 2;
+/// The functions that an expression may call; what loops is spelled out by the parser and stands in no call.
+const FUNCTIONS: [&str; 12] = [
+    "bool",
+    "bytes",
+    "contains",
+    "double",
+    "endsWith",
+    "int",
+    "matches",
+    "size",
+    "startsWith",
+    "string",
+    "type",
+    "uint",
+];
+/// The most elements of all lists together that an expression with comprehensions inside each other may read.
+const MOST_NESTED_ELEMENTS: usize = 1000;
 
 static STANDARD: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 
@@ -30,6 +47,7 @@ pub struct Condition {
     program: Arc<Program>,
     references: Vec<Reference>,
     reads: Reads,
+    nests_comprehensions: bool,
 }
 
 /// Which parts of the data are read: all below a name, or some names of it.
@@ -59,16 +77,21 @@ impl Condition {
         }
         let program = STANDARD.compile(source).map_err(|errors| syntax_error(source, &errors))?;
         let mut walk = Walk::default();
-        walk.visit(program.expression(), 0)?;
+        walk.visit(program.expression(), 0).map_err(|error| {
+            let word = error.message.rsplit('`').nth(1).unwrap_or_default().to_owned();
+            if word.is_empty() { error } else { error.at_word(source, &word) }
+        })?;
         let mut reads = Reads::default();
         for reference in &walk.references {
             reads.add(&reference.path);
         }
+        let nests_comprehensions = walk.nests_comprehensions;
         Ok(Condition {
             source: source.to_owned(),
             program: Arc::new(program),
             references: walk.references,
             reads,
+            nests_comprehensions,
         })
     }
 
@@ -103,6 +126,12 @@ impl Condition {
         let mut context = Context::with_env(STANDARD.clone());
         for (name, reads) in &self.reads.names {
             if let Some(value) = scope.data().get(name) {
+                if self.nests_comprehensions && elements(value, reads) > MOST_NESTED_ELEMENTS {
+                    let message = format!("`{}` goes through lists inside each other", self.source);
+                    return Err(EvalError::new(format!(
+                        "{message}, which takes lists of {MOST_NESTED_ELEMENTS} at most"
+                    )));
+                }
                 context.add_variable_from_value(name.clone(), to_cel(value, reads));
             }
         }
@@ -173,6 +202,7 @@ struct Walk {
     references: Vec<Reference>,
     bound: Vec<String>,
     nodes: usize,
+    nests_comprehensions: bool,
 }
 
 impl Walk {
@@ -185,6 +215,13 @@ impl Walk {
             Expr::Unspecified | Expr::Literal(_) => {}
             Expr::Ident(_) | Expr::Select(_) => return self.path(node, comprehensions),
             Expr::Call(call) => {
+                let is_named = call.func_name.starts_with(|c: char| c.is_ascii_alphabetic());
+                if is_named && !FUNCTIONS.contains(&call.func_name.as_str()) {
+                    let message = format!("there is no function `{}`", call.func_name);
+                    let known = FUNCTIONS.join(", ");
+                    return Err(CompileError::new(message)
+                        .help(format!("there are {known}, all, exists, exists_one, filter, has, map")));
+                }
                 for part in call.target.iter().map(Box::as_ref).chain(&call.args) {
                     self.visit(part, comprehensions)?;
                 }
@@ -201,6 +238,7 @@ impl Walk {
                     let message = "more than two of all, exists, filter and map stand inside each other";
                     return Err(CompileError::new(message));
                 }
+                self.nests_comprehensions |= comprehensions > 0;
                 self.visit(&each.iter_range, comprehensions)?;
                 self.visit(&each.accu_init, comprehensions)?;
                 let outer = self.bound.len();
@@ -254,6 +292,18 @@ impl Walk {
                 _ => return self.visit(place, comprehensions),
             }
         }
+    }
+}
+
+/// How many elements the lists have that are read.
+fn elements(value: &Value, reads: &Reads) -> usize {
+    match value {
+        Value::Object(object) if !reads.whole && !reads.names.is_empty() => {
+            reads.names.iter().filter_map(|(name, reads)| Some(elements(object.get(name)?, reads))).sum()
+        }
+        Value::Object(object) => object.values().map(|value| elements(value, reads)).sum(),
+        Value::Array(list) => list.len() + list.iter().map(|value| elements(value, reads)).sum::<usize>(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
     }
 }
 

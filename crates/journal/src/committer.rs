@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::disk::DiskFile;
 use crate::error::{Error, Result};
@@ -40,11 +41,12 @@ pub(crate) fn run(shared: &Arc<Shared>) {
 impl Committer {
     fn work(&mut self) -> Result<()> {
         while let Some(batch) = self.next() {
+            let began = Instant::now();
             for part in &batch.parts {
                 self.write(part)?;
             }
             let mut state = self.shared.state();
-            let answers = state.confirm(&batch);
+            let answers = state.confirm(&batch, began.elapsed());
             drop(state);
             self.shared.changed.notify_all();
             for answer in answers {
@@ -57,14 +59,20 @@ impl Committer {
     fn next(&self) -> Option<Batch> {
         let shared = &self.shared;
         let mut state = shared.state();
+        let until = Instant::now() + state.patience;
         loop {
+            let patience = until.saturating_duration_since(Instant::now());
+            if patience.is_zero() {
+                state.lose_patience();
+            }
             if let Some(batch) = state.take_batch(&shared.settings) {
                 return Some(batch);
             }
             if state.is_closing || state.stopped.is_some() {
                 return None;
             }
-            let waited = shared.work.wait_timeout(state, shared.settings.linger);
+            let most = if patience.is_zero() { shared.settings.linger } else { patience };
+            let waited = shared.work.wait_timeout(state, most);
             (state, _) = waited.expect("nothing panics while it holds the lock");
         }
     }

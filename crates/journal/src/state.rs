@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::chain::Link;
 use crate::disk::{Disk, DiskFile};
@@ -80,6 +80,10 @@ pub(crate) struct State {
     /// The youngest place that somebody waits for.
     wanted: Position,
     waiters: Vec<Waiter>,
+    /// So many are expected to wait before it is worth to flush: see [`State::confirm`].
+    expected: usize,
+    /// How long that is worth waiting for.
+    pub(crate) patience: Duration,
     pub(crate) waiting_for_room: usize,
     /// Whether a mark says that the last flush is complete.
     is_confirmed: bool,
@@ -149,6 +153,8 @@ impl State {
             flushed_at: Instant::now(),
             wanted: Position::default(),
             waiters: Vec::new(),
+            expected: 0,
+            patience: Duration::ZERO,
             waiting_for_room: 0,
             is_confirmed,
             is_closing: false,
@@ -224,7 +230,7 @@ impl State {
     /// Whether the committer has nothing to wait for.
     pub(crate) fn is_urgent(&self) -> bool {
         self.pending_bytes > 0
-            && (self.wanted >= self.flushed
+            && ((self.wanted >= self.flushed && self.waiters.len() >= self.expected)
                 || self.pending_bytes >= MODEST
                 || self.waiting_for_room > 0
                 || self.is_closing)
@@ -246,12 +252,21 @@ impl State {
         }
         self.pending_bytes = 0;
         self.pending_since = None;
+        self.expected = 0;
         let parts = std::mem::take(&mut self.pending);
         Some(Batch { parts, is_mark })
     }
 
-    /// The batch is on disk; gives who waited for that.
-    pub(crate) fn confirm(&mut self, batch: &Batch) -> Vec<Answer> {
+    /// Nobody else is expected.
+    pub(crate) fn lose_patience(&mut self) {
+        self.expected = 0;
+    }
+
+    /// The batch is on disk, which took so long; gives who waited for that.
+    ///
+    /// Whoever is served is likely to be back in a moment with the next record. To flush for the others right away would
+    /// make two groups, each of which waits for the flush of the other; a fraction of the time of a flush makes one.
+    pub(crate) fn confirm(&mut self, batch: &Batch, took: Duration) -> Vec<Answer> {
         self.is_confirmed = batch.is_mark;
         self.flushed_at = Instant::now();
         if let Some(part) = batch.parts.last() {
@@ -261,6 +276,8 @@ impl State {
                 segment.end = Some(end);
             }
         }
+        self.expected = self.waiters.len();
+        self.patience = took / 4;
         let flushed = self.flushed;
         let served = self.waiters.extract_if(.., |waiter| waiter.position < flushed);
         served.map(|waiter| waiter.answer).collect()

@@ -47,6 +47,12 @@ pub enum Event {
         /// The alert, as the sender wrote it.
         alert: Arc<Value>,
     },
+    /// Nobody can say whether the workflow is meant for this alert: the trigger's condition cannot be evaluated. No
+    /// step is performed; the alert is kept.
+    TriggerFailed {
+        /// Why not.
+        message: String,
+    },
     /// The intent to perform a step: what will be sent, on disk before it is sent where that matters.
     StepStarted {
         /// Which step.
@@ -168,7 +174,10 @@ impl Event {
             | Event::ApprovalDecided { step, .. }
             | Event::ApprovalExpired { step }
             | Event::Resolved { step, .. } => Some(step),
-            Event::RunStarted { .. } | Event::RunCancelled { .. } | Event::RunFinished { .. } => None,
+            Event::RunStarted { .. }
+            | Event::TriggerFailed { .. }
+            | Event::RunCancelled { .. }
+            | Event::RunFinished { .. } => None,
         }
     }
 }

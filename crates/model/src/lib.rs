@@ -6,6 +6,7 @@
 
 mod event;
 mod id;
+mod json;
 mod outcome;
 mod summary;
 mod time;
@@ -15,6 +16,7 @@ pub use event::{
     Trigger, TriggerKind, WorkflowRef,
 };
 pub use id::{Digest, InvalidId, RunId, StepId, StepKey};
+pub use json::{DEEPEST_FROM_OUTSIDE, is_deeper_than};
 pub use outcome::{Failure, FailureClass, Outcome};
 pub use summary::{RunSummary, StepStatus, Waiting, WaitingFor};
 pub use time::Timestamp;

@@ -61,8 +61,9 @@ impl Body {
     /// JSON where the bytes are JSON, else text.
     pub(crate) fn read(bytes: &[u8]) -> Body {
         match serde_json::from_slice(bytes) {
-            Ok(json) => Body::Json(json),
-            Err(_) => Body::Text(String::from_utf8_lossy(bytes).into_owned()),
+            Ok(json) if !model::is_deeper_than(&json, model::DEEPEST_FROM_OUTSIDE) => Body::Json(json),
+            // An answer that stands deeper than a journal can hold is none that anybody means to give.
+            Ok(_) | Err(_) => Body::Text(String::from_utf8_lossy(bytes).into_owned()),
         }
     }
 }

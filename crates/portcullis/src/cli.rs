@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use model::{RunId, StepId, StepKey};
 
 /// Incident-response playbooks for Wazuh and TheHive: nothing lost, nothing twice, nothing without its gate.
 #[derive(Debug, Parser)]
@@ -38,7 +39,7 @@ pub(crate) enum Command {
     /// Start a workflow by hand and follow it.
     Run {
         /// The workflow's name.
-        workflow: String,
+        workflow: StepId,
         /// The alert, as JSON in a file.
         #[arg(long, value_name = "FILE")]
         alert: PathBuf,
@@ -52,7 +53,7 @@ pub(crate) enum Command {
         status: Option<Status>,
         /// Only runs of this workflow.
         #[arg(long)]
-        workflow: Option<String>,
+        workflow: Option<StepId>,
         /// How many.
         #[arg(long, default_value_t = 50)]
         limit: usize,
@@ -66,9 +67,9 @@ pub(crate) enum Command {
     /// Say what became of a step that is in doubt.
     Resolve {
         /// The run.
-        run: String,
+        run: RunId,
         /// The step.
-        step: String,
+        step: StepKey,
         /// What became of it.
         resolution: Resolution,
         /// How you know.
@@ -81,7 +82,7 @@ pub(crate) enum Command {
     /// Stop a run: what has not started will not start.
     Cancel {
         /// The run.
-        run: String,
+        run: RunId,
         /// Why.
         #[arg(long)]
         why: String,
@@ -104,7 +105,7 @@ pub(crate) enum RunsCommand {
     /// Show a run as a timeline.
     Show {
         /// The run.
-        run: String,
+        run: RunId,
         /// The journal as JSON, one fact a line.
         #[arg(long)]
         json: bool,
@@ -114,9 +115,9 @@ pub(crate) enum RunsCommand {
 #[derive(Debug, Args)]
 pub(crate) struct Answer {
     /// The run.
-    pub(crate) run: String,
+    pub(crate) run: RunId,
     /// The step.
-    pub(crate) step: String,
+    pub(crate) step: StepKey,
     /// Why; a rejection always needs it.
     #[arg(long)]
     pub(crate) why: Option<String>,

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use ::lab::Lab;
 use anyhow::{Context as _, bail};
-use model::{RunStatus, RunSummary, Timestamp, Waiting, WaitingFor};
+use model::{RunId, RunStatus, RunSummary, Timestamp, Waiting, WaitingFor};
 use serde_json::{Value, json};
 
 use crate::cli::DemoOptions;
@@ -46,11 +46,11 @@ pub(crate) async fn demo(options: &DemoOptions) -> anyhow::Result<bool> {
             server = kill_and_restart(server, &folder, &lab).await?;
             continue;
         }
-        answer(&server.client()?, &follower.run, &waiting, options).await?;
+        answer(&server.client()?, follower.run, &waiting, options).await?;
         summary = follower.follow(&server.client()?).await?;
     }
     show::say(format_args!("\nThe run\n"));
-    people::show_run(&server.client()?, &follower.run, false).await?;
+    people::show_run(&server.client()?, follower.run, false).await?;
     for case in lab.cases() {
         show::say(format_args!("\nThe case in TheHive\n"));
         show::put(format_args!("{}", timeline::case(&case)));
@@ -73,18 +73,18 @@ pub(crate) async fn demo(options: &DemoOptions) -> anyhow::Result<bool> {
 }
 
 struct Follower {
-    run: String,
+    run: RunId,
     seen: usize,
     start: Option<Timestamp>,
 }
 
 impl Follower {
     async fn follow(&mut self, client: &Client) -> anyhow::Result<RunSummary> {
-        people::follow(client, &self.run, &mut self.seen, &mut self.start).await
+        people::follow(client, self.run, &mut self.seen, &mut self.start).await
     }
 }
 
-async fn post_alert(server: &Server, alert: &Value) -> anyhow::Result<String> {
+async fn post_alert(server: &Server, alert: &Value) -> anyhow::Result<RunId> {
     let text = |pointer: &str| show::line(alert.pointer(pointer).and_then(Value::as_str).unwrap_or_default());
     show::say(format_args!(
         "Wazuh posts an alert: rule {}, {} (agent {})",
@@ -95,7 +95,7 @@ async fn post_alert(server: &Server, alert: &Value) -> anyhow::Result<String> {
     let before = Instant::now();
     let answer = server.post_alert(alert).await?;
     let run = answer.pointer("/runs/0/run").and_then(Value::as_str);
-    let run = run.with_context(|| format!("the alert started no run: {answer}"))?.to_owned();
+    let run = run.with_context(|| format!("the alert started no run: {answer}"))?.parse()?;
     show::say(format_args!(
         "202 Accepted after {:.1} ms: run {run} is on disk\n",
         before.elapsed().as_secs_f64() * 1000.0
@@ -117,7 +117,7 @@ async fn kill_and_restart(server: Server, folder: &server::Folder, lab: &Lab) ->
     Ok(server)
 }
 
-async fn answer(client: &Client, run: &str, waiting: &Waiting, options: &DemoOptions) -> anyhow::Result<()> {
+async fn answer(client: &Client, run: RunId, waiting: &Waiting, options: &DemoOptions) -> anyhow::Result<()> {
     let WaitingFor::Approval { ask, target, expires_at, digest, .. } = &waiting.reason else {
         bail!("step {} is in doubt: the demo does not expect that", waiting.step);
     };

@@ -19,7 +19,7 @@ pub(crate) async fn lab(port: u16) -> anyhow::Result<()> {
     show::say(format_args!("wazuh       {}  user {user}, password {password}", lab.wazuh_url()));
     show::say(format_args!("            certificate fingerprint {}", lab.wazuh_fingerprint()));
     show::say(format_args!("thehive     {}  key {thehive_key}", lab.thehive_url()));
-    show::say(format_args!("virustotal  {}  key {virustotal_key}", lab.virustotal_url()));
+    show::say(format_args!("virustotal  {}/api/v3  key {virustotal_key}", lab.virustotal_url()));
     show::say(format_args!("control     {}  what was requested, and orders for faults", lab.control_url()));
     tokio::signal::ctrl_c().await?;
     lab.stop().await;

@@ -36,7 +36,10 @@ async fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            let text = format!("{error:#}");
+            // Findings say themselves what they are.
+            let label = if text.starts_with("error[") { "" } else { "error: " };
+            eprintln!("{label}{text}");
             ExitCode::from(2)
         }
     }
@@ -53,7 +56,7 @@ async fn run(cli: Cli) -> anyhow::Result<bool> {
         Command::Test { paths } => return check::test(config, paths),
         Command::Run { workflow, alert } => return run::run(config, url, &workflow, &alert).await,
         Command::Runs { command: Some(RunsCommand::Show { run, json }), .. } => {
-            people::show_run(&client(config, url)?, &run, json).await?;
+            people::show_run(&client(config, url)?, run, json).await?;
         }
         Command::Runs { command: None, status, workflow, limit } => {
             people::runs(&client(config, url)?, status, workflow, limit).await?;
@@ -62,9 +65,9 @@ async fn run(cli: Cli) -> anyhow::Result<bool> {
         Command::Approve(answer) => people::decide(&client(config, url)?, &answer, "approve").await?,
         Command::Reject(answer) => people::decide(&client(config, url)?, &answer, "reject").await?,
         Command::Resolve { run, step, resolution, why, by } => {
-            people::resolve(&client(config, url)?, &run, &step, resolution, &why, by.as_deref()).await?;
+            people::resolve(&client(config, url)?, run, &step, resolution, &why, by.as_deref()).await?;
         }
-        Command::Cancel { run, why } => people::cancel(&client(config, url)?, &run, &why).await?,
+        Command::Cancel { run, why } => people::cancel(&client(config, url)?, run, &why).await?,
         Command::Nodes { node } => catalogue::nodes(config, node.as_deref())?,
         Command::Lab { port } => lab::lab(port).await?,
     }

@@ -1,7 +1,7 @@
 //! What people do from a terminal with the runs of a server: list, show, answer, stop.
 
 use anyhow::Context as _;
-use model::{Asked, Record, RunId, RunStatus, RunSummary, StepKey, Timestamp};
+use model::{Asked, Record, RunId, RunStatus, RunSummary, StepId, StepKey, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use crate::timeline;
 pub(crate) async fn runs(
     client: &Client,
     status: Option<Status>,
-    workflow: Option<String>,
+    workflow: Option<StepId>,
     limit: usize,
 ) -> anyhow::Result<()> {
     let mut path = format!("/api/v1/runs?limit={limit}");
@@ -48,7 +48,7 @@ pub(crate) async fn runs(
     Ok(())
 }
 
-pub(crate) async fn show_run(client: &Client, run: &str, is_json: bool) -> anyhow::Result<()> {
+pub(crate) async fn show_run(client: &Client, run: RunId, is_json: bool) -> anyhow::Result<()> {
     let journal = journal(client, run).await?;
     if is_json {
         for record in &journal {
@@ -61,13 +61,13 @@ pub(crate) async fn show_run(client: &Client, run: &str, is_json: bool) -> anyho
 }
 
 /// The journal of a run.
-pub(crate) async fn journal(client: &Client, run: &str) -> anyhow::Result<Vec<Record>> {
+pub(crate) async fn journal(client: &Client, run: RunId) -> anyhow::Result<Vec<Record>> {
     let answer = client.get(&format!("/api/v1/runs/{run}/journal")).await?;
     parse(answer.get("records").cloned())
 }
 
 /// The row of a run.
-pub(crate) async fn summary(client: &Client, run: &str) -> anyhow::Result<RunSummary> {
+pub(crate) async fn summary(client: &Client, run: RunId) -> anyhow::Result<RunSummary> {
     parse(Some(client.get(&format!("/api/v1/runs/{run}")).await?))
 }
 
@@ -86,6 +86,7 @@ struct Item {
     #[serde(default)]
     approved_by: Vec<String>,
     digest: Option<String>,
+    inputs: Option<Value>,
     expires_at: Option<Timestamp>,
 }
 
@@ -95,11 +96,15 @@ pub(crate) async fn approvals(client: &Client) -> anyhow::Result<()> {
     if items.is_empty() {
         show::say(format_args!("nothing waits for a person"));
     }
-    for item in &items {
+    for listed in &items {
+        let path = format!("/api/v1/approvals/{}/{}", listed.run, listed.step);
+        // It may have been answered since it was listed.
+        let Ok(detail) = client.get(&path).await else { continue };
+        let item: &Item = &parse(Some(detail))?;
         let Item { run, step, .. } = item;
         show::put(format_args!("{}", question(item)));
         if item.kind == "approval" {
-            show::say(format_args!("    portcullis approve {run} {step}"));
+            show::say(format_args!("    portcullis approve {run} {step} --why \"...\""));
             show::say(format_args!("    portcullis reject {run} {step} --why \"...\"\n"));
         } else {
             show::say(format_args!(
@@ -119,6 +124,9 @@ fn question(item: &Item) -> String {
     text.push_str(&format!("    about    {}\n", show::line(&item.about)));
     if let Some(target) = &item.target {
         text.push_str(&format!("    acts on  {}\n", show::line(target)));
+    }
+    if let Some(inputs) = &item.inputs {
+        text.push_str(&format!("    sends    {}\n", show::cut(&inputs.to_string(), 400)));
     }
     if let Some(from) = &item.from {
         let role = from.role.as_ref().map_or_else(|| "anybody".to_owned(), |role| format!("role {role}"));
@@ -153,8 +161,8 @@ pub(crate) async fn decide(client: &Client, answer: &Answer, decision: &str) -> 
 
 pub(crate) async fn resolve(
     client: &Client,
-    run: &str,
-    step: &str,
+    run: RunId,
+    step: &StepKey,
     resolution: Resolution,
     why: &str,
     by: Option<&str>,
@@ -172,7 +180,7 @@ pub(crate) async fn resolve(
     Ok(())
 }
 
-pub(crate) async fn cancel(client: &Client, run: &str, why: &str) -> anyhow::Result<()> {
+pub(crate) async fn cancel(client: &Client, run: RunId, why: &str) -> anyhow::Result<()> {
     let summary = client.post(&format!("/api/v1/runs/{run}/cancel"), &json!({ "reason": why })).await?;
     show::say(format_args!("run {run}: cancelled, recorded"));
     print_status(&summary);
@@ -182,7 +190,7 @@ pub(crate) async fn cancel(client: &Client, run: &str, why: &str) -> anyhow::Res
 /// Follows a run: prints its facts as they come, until it has finished or waits for a person.
 pub(crate) async fn follow(
     client: &Client,
-    run: &str,
+    run: RunId,
     seen: &mut usize,
     start: &mut Option<Timestamp>,
 ) -> anyhow::Result<RunSummary> {

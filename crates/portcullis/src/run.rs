@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use model::{RunStatus, RunSummary};
+use model::{RunId, RunStatus, RunSummary, StepId};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use workflow::Workflow;
@@ -21,7 +21,7 @@ use crate::show;
 pub(crate) async fn run(
     config: &Path,
     url: Option<&str>,
-    workflow: &str,
+    workflow: &StepId,
     alert: &Path,
 ) -> anyhow::Result<bool> {
     let text = std::fs::read_to_string(alert).with_context(|| format!("cannot read {}", alert.display()))?;
@@ -33,7 +33,11 @@ pub(crate) async fn run(
     };
     if Client::new(&url, "")?.is_up("/healthz").await {
         let client = crate::client(config, Some(&url))?;
-        return Ok(start_and_follow(&client, workflow, &alert).await?.status == RunStatus::Succeeded);
+        let summary = start_and_follow(&client, workflow, &alert).await?;
+        if summary.status == RunStatus::Waiting {
+            show::say("the run waits for a person: see `portcullis approvals`");
+        }
+        return Ok(summary.status == RunStatus::Succeeded);
     }
     let app = App::read(config)?;
     let runner = app.open(app.workflows()?).await?;
@@ -60,10 +64,14 @@ pub(crate) async fn run(
     Ok(summary.status == RunStatus::Succeeded)
 }
 
-async fn start_and_follow(client: &Client, workflow: &str, alert: &Value) -> anyhow::Result<RunSummary> {
+async fn start_and_follow(client: &Client, workflow: &StepId, alert: &Value) -> anyhow::Result<RunSummary> {
     let answer =
         client.post(&format!("/api/v1/workflows/{workflow}/runs"), &json!({ "alert": alert })).await?;
-    let run = answer.get("run").and_then(Value::as_str).context("the server named no run")?;
+    let run = answer.get("run").and_then(Value::as_str).and_then(|run| run.parse::<RunId>().ok());
+    let run = run.context("the server named no run")?;
+    if answer.get("duplicate") == Some(&json!(true)) {
+        show::say("the alert belongs to a run that is there already");
+    }
     show::say(format_args!("run {run}"));
     people::follow(client, run, &mut 0, &mut None).await
 }

@@ -16,9 +16,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) async fn serve(config: &Path) -> anyhow::Result<()> {
     let app = App::read(config)?;
-    let runner = app.open(app.workflows()?).await?;
+    // The port first: a second server finds out here, before it looks at anybody's runs.
     let listener = TcpListener::bind(app.settings.listen).await;
     let listener = listener.with_context(|| format!("cannot listen on {}", app.settings.listen))?;
+    let runner = app.open(app.workflows()?).await?;
     let workflows = runner.workflows().iter().count();
     info!(address = %listener.local_addr()?, workflows, tokens = app.settings.tokens.len(), "listening");
     let router = server::router(runner.clone(), app.server_settings());

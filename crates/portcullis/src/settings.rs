@@ -110,7 +110,7 @@ impl Reader<'_> {
             hooks.iter().filter_map(|(path, node)| Some(((*path).to_owned(), self.hook(node)?))).collect();
         let connections = object.get("connections").map(|node| self.connections(&node, recipes));
         let tokens = object.get("api").map(|node| self.tokens(&node));
-        let retention = object.get("retention").and_then(|node| node.duration());
+        let retention = object.get("retention").and_then(|node| node.time_limit());
         Some(Settings {
             listen: listen?,
             data_dir: data_dir?,

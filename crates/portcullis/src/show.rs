@@ -13,12 +13,10 @@ pub(crate) fn say(text: impl fmt::Display) {
     put(format_args!("{text}\n"));
 }
 
-/// Writes to standard output. Where nobody reads any more (`portcullis runs | head`), the program ends.
+/// Writes to standard output. Where nobody reads any more (`portcullis runs | head`), that is no reason to stop half-way.
 pub(crate) fn put(text: impl fmt::Display) {
     let mut out = io::stdout().lock();
-    if write!(out, "{text}").and_then(|()| out.flush()).is_err() {
-        std::process::exit(0);
-    }
+    let _ = write!(out, "{text}").and_then(|()| out.flush());
 }
 
 /// Text on one line: control characters, which could drive the terminal, become visible.

@@ -32,6 +32,9 @@ fn tell(event: &Event) -> String {
             let by = trigger.by.as_ref().map_or_else(String::new, |by| format!(" by {}", person(by)));
             format!("started: {} ({}{by})", workflow.name, trigger.kind.as_str())
         }
+        Event::TriggerFailed { message } => {
+            format!("not performed: the trigger's condition cannot be evaluated: {}", show::line(message))
+        }
         Event::StepStarted { attempt, target, .. } => {
             let again = if *attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
             format!("started{}{again}", on(target.as_deref()))

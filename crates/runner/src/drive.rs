@@ -5,13 +5,15 @@
 //! else does anybody wait for the disk: what was only read is read again.
 
 use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
-use engine::{Command, Input, Run};
-use futures::StreamExt as _;
+use engine::{Command, Input, Rejected, Run};
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use model::{Outcome, Record, RunId, RunSummary, StepKey};
+use futures::{FutureExt as _, StreamExt as _};
+use model::{Event, Outcome, Record, RunId, RunSummary, StepKey};
 use store::{Append, Appended, Dedupe, Position};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, info, warn};
@@ -20,6 +22,8 @@ use crate::error::Error;
 use crate::runner::{Shared, Update};
 
 const MOST_CONFLICTS: u32 = 8;
+/// How long a run is left alone that could not be loaded, or whose task panicked.
+const AFTER_A_FAILURE: Duration = Duration::from_secs(60);
 
 /// What a run is told, and who waits for the answer.
 pub(crate) struct Letter {
@@ -38,6 +42,7 @@ pub(crate) async fn load_and_drive(shared: Arc<Shared>, id: RunId, mut mailbox: 
         Err(error) => {
             if !matches!(error, Error::NoSuchRun(_)) {
                 error!(run = %id, %error, "a run cannot be loaded");
+                shared.timers.set(id, Some(shared.clock.now().after(AFTER_A_FAILURE)));
             }
             while let Some(letter) = shared.retire(id, &mut mailbox) {
                 if let Some(reply) = letter.reply {
@@ -85,10 +90,18 @@ impl Driver {
     }
 
     async fn drive(mut self, first: Option<Input>) {
-        let Err(error) = self.run_to_rest(first).await else { return };
+        let id = self.run.id();
+        let driven = AssertUnwindSafe(self.run_to_rest(first)).catch_unwind().await;
+        let Ok(result) = driven else {
+            error!(run = %id, "the task of a run panicked");
+            self.shared.forget(id);
+            self.shared.timers.set(id, Some(self.shared.clock.now().after(AFTER_A_FAILURE)));
+            return;
+        };
+        let Err(error) = result else { return };
         error!(run = %self.run.id(), %error, "a run stopped");
         self.shared.forget(self.run.id());
-        if !matches!(error, Error::Damaged { .. }) {
+        if !matches!(error, Error::Damaged { .. } | Error::Refused(_)) {
             self.shared.stop(&error.to_string());
         }
     }
@@ -108,6 +121,8 @@ impl Driver {
                     },
                 }
             } else {
+                // A retry or an expiry does not wait for calls that are under way beside it.
+                self.shared.timers.set(self.run.id(), self.run.wake_at());
                 tokio::select! {
                     Some((step, attempt, outcome)) = self.calls.next() => {
                         self.under_way.remove(&(step.clone(), attempt));
@@ -135,7 +150,7 @@ impl Driver {
         let is_for_somebody = letter.reply.is_some();
         let mut conflicts = 0;
         let result = loop {
-            let (records, result) = self.run.handle(letter.input.clone(), self.shared.clock.now());
+            let (records, result) = self.tell(letter.input.clone());
             match self.shared.commit(&self.run, records, None).await? {
                 Appended::At(position) => {
                     self.position = self.position.max(position);
@@ -145,7 +160,10 @@ impl Driver {
                     conflicts += 1;
                     self.run = load(&self.shared, self.run.id()).await?;
                 }
-                Appended::Conflict => break Ok(()),
+                Appended::Conflict => {
+                    let message = "another writer was faster, again and again";
+                    return Err(Error::Damaged { run: self.run.id(), message: message.to_owned() });
+                }
                 Appended::Fenced => {
                     return Err(Error::Stopped(
                         "another worker has taken over the runs of this one".to_owned(),
@@ -167,6 +185,17 @@ impl Driver {
             let _ = reply.send(result.map(|()| self.run.summary()).map_err(Error::from));
         }
         Ok(())
+    }
+
+    /// Once the runner stops, only what became of calls is recorded: what would follow is for the next process.
+    fn tell(&mut self, input: Input) -> (Vec<Record>, Result<(), Rejected>) {
+        let now = self.shared.clock.now();
+        if self.shared.is_stopped()
+            && let Input::Finished { step, attempt, outcome } = input
+        {
+            return self.run.note(step, attempt, outcome, now);
+        }
+        self.run.handle(input, now)
     }
 
     async fn perform_commands(&mut self) -> Result<(), Error> {
@@ -202,6 +231,22 @@ async fn perform(shared: Arc<Shared>, run: RunId, command: Command) -> (StepKey,
     (command.step, command.attempt, outcome)
 }
 
+/// What an operator wants to find in the log: what people are asked, and what they say.
+fn note(run: &Run, record: &Record) {
+    let (run, workflow) = (run.id(), &run.workflow().name);
+    if let Event::StepInDoubt { step, failure } = &record.event {
+        warn!(%run, workflow, %step, class = %failure.class, "a step is in doubt");
+    } else if let Event::ApprovalRequested { step, .. } = &record.event {
+        info!(%run, workflow, %step, "an approval is asked for");
+    } else if let Event::ApprovalDecided { step, decision, by, .. } = &record.event {
+        info!(%run, workflow, %step, ?decision, by = ?by.name, "an approval was decided");
+    } else if let Event::Resolved { step, resolution, by, .. } = &record.event {
+        info!(%run, workflow, %step, ?resolution, by = ?by.name, "a step was resolved");
+    } else if let Event::RunCancelled { by, .. } = &record.event {
+        info!(%run, workflow, by = ?by.name, "a run was cancelled");
+    }
+}
+
 impl Shared {
     /// Appends facts together with the row that follows from them.
     pub(crate) async fn commit(
@@ -215,6 +260,7 @@ impl Shared {
         }
         let summary = run.summary();
         let next_seq = summary.next_seq;
+        records.iter().for_each(|record| note(run, record));
         let append = Append { records, summary, dedupe, fence: Some(self.fence) };
         let answers = self.store.append(vec![append]).await?;
         let Some(answer) = answers.into_iter().next() else {

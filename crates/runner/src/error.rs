@@ -26,6 +26,9 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
+    /// The store does not take this: it is too large, or there is no room. What was promised before stands.
+    #[error("this cannot be kept: {0}")]
+    Refused(String),
     /// Too much is going on; try again.
     #[error("too much is going on: try again in a moment")]
     Busy,
@@ -38,9 +41,8 @@ impl From<store::Error> for Error {
     fn from(error: store::Error) -> Error {
         match error {
             store::Error::Damaged { run, message } => Error::Damaged { run, message },
-            store::Error::Broken(_) | store::Error::Locked(_) | store::Error::Refused(_) => {
-                Error::Stopped(error.to_string())
-            }
+            store::Error::Refused(message) => Error::Refused(message),
+            store::Error::Broken(_) | store::Error::Locked(_) => Error::Stopped(error.to_string()),
         }
     }
 }

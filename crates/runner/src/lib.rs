@@ -16,5 +16,5 @@ pub use clock::Clock;
 pub use error::Error;
 pub use executor::Executor;
 pub use runner::{Runner, Settings, Update};
-pub use start::{Delivery, Received, Started, Unstarted};
+pub use start::{Delivery, Received, Started};
 pub use workflows::Workflows;

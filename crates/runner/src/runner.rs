@@ -209,6 +209,10 @@ impl Runner {
                         error!(run = %summary.run, %error, "not recovered");
                     }
                 }
+                // What waits for nothing was noted by a process that was about to stop: it goes on at once.
+                RunStatus::Waiting if summary.waiting.is_empty() && summary.wake_at.is_none() => {
+                    self.shared.timers.set(summary.run, Some(self.shared.clock.now()));
+                }
                 RunStatus::Waiting => self.shared.timers.set(summary.run, summary.wake_at),
                 RunStatus::Succeeded | RunStatus::Failed | RunStatus::Cancelled => {}
             }

@@ -29,8 +29,8 @@ pub struct Delivery {
 pub struct Received {
     /// The runs that it started, or that it is a duplicate of.
     pub runs: Vec<Started>,
-    /// The workflows that listen here and were not started.
-    pub unstarted: Vec<Unstarted>,
+    /// The workflows that listen here and are not meant for it.
+    pub unstarted: Vec<String>,
 }
 
 /// A run that an alert belongs to.
@@ -42,15 +42,6 @@ pub struct Started {
     pub workflow: String,
     /// Whether the run was there already.
     pub is_duplicate: bool,
-}
-
-/// A workflow that was not started.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unstarted {
-    /// Which workflow.
-    pub workflow: String,
-    /// Why its condition could not be evaluated; none: the condition said no.
-    pub error: Option<String>,
 }
 
 /// Whether one of a workflow's triggers takes the alert. It starts one run, however many of them do.
@@ -67,7 +58,8 @@ fn holds(triggers: &[&workflow::Trigger], scope: &Scope) -> Result<bool, EvalErr
 }
 
 impl Runner {
-    /// Starts the runs of every workflow that listens on the alert's path and whose `when` holds. When it returns, the
+    /// Starts the runs of every workflow that listens on the alert's path and whose `when` holds. Where it cannot be
+    /// evaluated, the run is there and has failed, so that somebody sees the alert. When it returns, the
     /// runs are on disk. Where it fails, some of them may be: the sender sends again, and `dedupe` holds them together.
     /// It has to be polled to its end: a caller that may be dropped spawns it.
     pub async fn receive(&self, delivery: Delivery) -> Result<Received, Error> {
@@ -76,21 +68,20 @@ impl Runner {
         let start = Start { trigger: delivery.trigger, alert: delivery.alert };
         let scope = start_scope(&start);
         for (workflow, triggers) in self.shared.workflows.listening(&delivery.path) {
-            match holds(&triggers, &scope) {
-                Ok(true) => {
-                    let (started, position) = self.create(workflow, start.clone()).await?;
-                    last = last.max(position);
-                    received.runs.push(started);
-                }
+            let in_vain = match holds(&triggers, &scope) {
+                Ok(true) => None,
                 Ok(false) => {
-                    received.unstarted.push(Unstarted { workflow: workflow.name.clone(), error: None })
+                    received.unstarted.push(workflow.name.clone());
+                    continue;
                 }
                 Err(error) => {
                     warn!(workflow = %workflow.name, "the condition of a trigger cannot be evaluated");
-                    let error = Some(error.message);
-                    received.unstarted.push(Unstarted { workflow: workflow.name.clone(), error });
+                    Some(error.message)
                 }
-            }
+            };
+            let (started, position) = self.create(workflow, start.clone(), in_vain).await?;
+            last = last.max(position);
+            received.runs.push(started);
         }
         self.shared.store.durable(last).await?;
         Ok(received)
@@ -120,18 +111,30 @@ impl Runner {
             query: Default::default(),
             by: Some(by),
         };
-        let (started, position) = self.create(workflow, Start { trigger, alert }).await?;
+        let (started, position) = self.create(workflow, Start { trigger, alert }, None).await?;
         self.shared.store.durable(position).await?;
         Ok(started)
     }
 
-    async fn create(&self, workflow: &Arc<Workflow>, start: Start) -> Result<(Started, Position), Error> {
+    async fn create(
+        &self,
+        workflow: &Arc<Workflow>,
+        start: Start,
+        in_vain: Option<String>,
+    ) -> Result<(Started, Position), Error> {
         let shared = &self.shared;
         let now = shared.clock.now();
+        if model::is_deeper_than(&start.alert, model::DEEPEST_FROM_OUTSIDE) {
+            let message = format!("the alert stands more than {} levels deep", model::DEEPEST_FROM_OUTSIDE);
+            return Err(Error::Refused(message));
+        }
         let dedupe = self.dedupe(workflow, &start, now);
         let id = RunId::new(uuid::Uuid::now_v7());
         let mut mailbox = shared.enlist(id)?;
-        let (run, records) = Run::start(id, workflow.clone(), start, now);
+        let (run, records) = match in_vain {
+            None => Run::start(id, workflow.clone(), start, now),
+            Some(message) => Run::start_in_vain(id, workflow.clone(), start, message, now),
+        };
         let answer = shared.commit(&run, records, dedupe).await;
         let started = |run, is_duplicate| Started { run, workflow: workflow.name.clone(), is_duplicate };
         match answer {
@@ -152,8 +155,11 @@ impl Runner {
             }
             Err(error) => {
                 shared.retire(id, &mut mailbox);
-                shared.stop(&error.to_string());
-                Err(error.into())
+                let error = Error::from(error);
+                if !matches!(error, Error::Refused(_)) {
+                    shared.stop(&error.to_string());
+                }
+                Err(error)
             }
         }
     }
@@ -165,8 +171,9 @@ impl Runner {
             Ok(key) => {
                 Some(Dedupe { key: format!("{}\n{key}", workflow.name), until: now.after(dedupe.window) })
             }
-            Err(error) => {
-                warn!(workflow = %workflow.name, error = %error.message, "an alert has no dedupe key");
+            Err(_) => {
+                // The reason would quote the alert, and an alert may hold anything.
+                warn!(workflow = %workflow.name, "an alert has no dedupe key");
                 None
             }
         }

@@ -50,7 +50,7 @@ pub(crate) struct Started {
 #[derive(Serialize)]
 struct NotStarted {
     workflow: String,
-    reason: String,
+    reason: &'static str,
 }
 
 pub(crate) async fn receive(
@@ -114,7 +114,11 @@ fn check_sender<'a>(app: &'a Shared, path: &str, headers: &HeaderMap) -> Result<
 /// The alert in a body: the body itself, or what Wazuh's `shuffle` integration has wrapped up as `all_fields`.
 fn read_alert(body: &[u8]) -> Result<Value, Problem> {
     let refuse = |detail: String| Err(Problem::new(Kind::NotAnAlert, detail));
+    let too_deep = |value: &Value| model::is_deeper_than(value, model::DEEPEST_FROM_OUTSIDE);
     match serde_json::from_slice(body) {
+        Ok(deep) if too_deep(&deep) => {
+            refuse(format!("the body stands more than {} levels deep", model::DEEPEST_FROM_OUTSIDE))
+        }
         Ok(Value::Object(mut object)) => match object.get_mut("all_fields") {
             Some(Value::Object(alert)) => Ok(Value::Object(std::mem::take(alert))),
             Some(_) | None => Ok(Value::Object(object)),
@@ -163,10 +167,10 @@ impl Admission<'_> {
 
 impl From<Received> for Receipt {
     fn from(received: Received) -> Receipt {
-        let not_started = received.unstarted.into_iter().map(|unstarted| NotStarted {
-            workflow: unstarted.workflow,
-            reason: unstarted.error.unwrap_or_else(|| "its `when` says no".to_owned()),
-        });
+        let not_started = received
+            .unstarted
+            .into_iter()
+            .map(|workflow| NotStarted { workflow, reason: "its `when` says no" });
         Receipt {
             runs: received.runs.into_iter().map(Started::from).collect(),
             not_started: not_started.collect(),

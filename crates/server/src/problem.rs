@@ -153,6 +153,7 @@ impl From<runner::Error> for Problem {
             runner::Error::NotAllowed(_) => Kind::NotAllowed,
             runner::Error::Rejected(rejected) => kind_of(rejected),
             runner::Error::Damaged { .. } => Kind::DamagedRun,
+            runner::Error::Refused(_) => Kind::TooLarge,
             runner::Error::Busy => Kind::Busy,
             runner::Error::Stopped(_) => Kind::Stopped,
         };

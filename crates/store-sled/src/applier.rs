@@ -24,6 +24,7 @@ pub(crate) fn run(shared: &Arc<Shared>) {
             }
         }
     }
+    shared.let_go();
     // Nothing hangs on it: what sled does not have at the next start is read from the journal.
     let _ = shared.index.flush();
 }

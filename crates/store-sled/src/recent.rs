@@ -20,8 +20,8 @@ pub(crate) struct Recent {
     queue_bytes: usize,
     /// Everything up to here is in the index.
     pub(crate) applied: Position,
-    /// Whether somebody waits for the index.
-    pub(crate) is_hurried: bool,
+    /// How many wait for the index.
+    pub(crate) hurried: usize,
     /// The claim that holds.
     pub(crate) claimed: Option<Fence>,
     pub(crate) last_fence: u64,
@@ -70,7 +70,7 @@ impl Recent {
     const MOST_ENTRIES: usize = 65_536;
     const MOST_BYTES: usize = 64 << 20;
 
-    const WORTH_APPLYING: usize = 512;
+    const WORTH_APPLYING: usize = 2048;
     const MOST_REPORTS: usize = 100;
 
     pub(crate) fn is_crowded(&self) -> bool {
@@ -162,7 +162,7 @@ impl Recent {
 
     /// Whether it is worth bringing the index up to date.
     pub(crate) fn is_worth_applying(&self) -> bool {
-        self.is_hurried || self.queue.len() >= Recent::WORTH_APPLYING
+        self.hurried > 0 || self.queue.len() >= Recent::WORTH_APPLYING
     }
 
     /// The oldest that wait, as far as they lie before this place.

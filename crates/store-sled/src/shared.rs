@@ -18,7 +18,7 @@ use crate::recent::{Known, Queued, Recent};
 use crate::row::Row;
 
 /// The index may be so far behind.
-const LINGER: Duration = Duration::from_millis(20);
+const LINGER: Duration = Duration::from_millis(50);
 
 pub(crate) struct Shared {
     pub(crate) journal: Journal,
@@ -28,7 +28,7 @@ pub(crate) struct Shared {
     /// Those who wait for the index to catch up sleep here.
     caught_up: Condvar,
     /// The thread that brings the index up to date sleeps here.
-    hurry: Condvar,
+    hurried: Condvar,
     /// Told whenever there may be room for appends again.
     pub(crate) room: tokio::sync::Notify,
     pub(crate) is_tidying: AtomicBool,
@@ -70,7 +70,7 @@ impl Shared {
             folder,
             recent: Mutex::new(recent),
             caught_up: Condvar::new(),
-            hurry: Condvar::new(),
+            hurried: Condvar::new(),
             room: tokio::sync::Notify::new(),
             is_tidying: AtomicBool::new(false),
         }
@@ -87,7 +87,8 @@ impl Shared {
             return Err(Stall::Failed(Error::Broken(why.clone())));
         }
         if recent.is_crowded() {
-            return Err(Stall::Busy);
+            let stopped = self.journal.stopped().map(Error::Broken);
+            return Err(stopped.map_or(Stall::Busy, Stall::Failed));
         }
         match self.objection(&recent, prepared) {
             Ok(None) => {}
@@ -212,22 +213,33 @@ impl Shared {
     /// Waits until the index has everything up to here, which makes it durable too.
     pub(crate) fn wait_until_applied(&self, at: Position) -> Result<()> {
         self.journal.durable(at).map_err(broken)?;
-        self.recent().is_hurried = true;
-        self.hurry.notify_all();
+        self.hurry();
         let waits = |recent: &mut Recent| recent.applied < at && recent.failed.is_none();
         let recent = self.caught_up.wait_while(self.recent(), waits);
         let mut recent = recent.expect("nothing panics while it holds the lock");
-        recent.is_hurried = false;
+        recent.hurried -= 1;
         match &recent.failed {
             Some(why) => Err(Error::Broken(why.clone())),
             None => Ok(()),
         }
     }
 
+    /// The index will not get any further.
+    pub(crate) fn let_go(&self) {
+        self.caught_up.notify_all();
+        self.room.notify_waiters();
+    }
+
+    /// Somebody waits for the index.
+    pub(crate) fn hurry(&self) {
+        self.recent().hurried += 1;
+        self.hurried.notify_all();
+    }
+
     /// Lets more come together for the index, which takes many changes of a run as easily as one.
     pub(crate) fn linger(&self) {
         let waits = |recent: &mut Recent| !recent.is_worth_applying();
-        let waited = self.hurry.wait_timeout_while(self.recent(), LINGER, waits);
+        let waited = self.hurried.wait_timeout_while(self.recent(), LINGER, waits);
         drop(waited.expect("nothing panics while it holds the lock"));
     }
 
@@ -258,8 +270,7 @@ impl Shared {
     pub(crate) fn fail_now(&self, error: &index::Error) -> Error {
         let failed = self.fail(error);
         self.recent().failed = Some(error.to_string());
-        self.caught_up.notify_all();
-        self.room.notify_waiters();
+        self.let_go();
         failed
     }
 }

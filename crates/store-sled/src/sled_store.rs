@@ -45,7 +45,7 @@ pub struct SledStore {
 impl SledStore {
     /// Opens the store in this folder, or begins one.
     ///
-    /// An index that is damaged is made again from the journal, at some ten thousand appends per second. What was found is
+    /// Waits for the disk: seconds where there is much to read. An index that is damaged is made again from the journal, at some ten thousand appends per second. What was found is
     /// in [`Health::reports`].
     ///
     /// # Errors
@@ -218,6 +218,7 @@ impl Shared {
 
 impl Drop for SledStore {
     fn drop(&mut self) {
+        self.shared.hurry();
         if let Err(error) = self.shared.journal.close() {
             tracing::error!(%error, "the journal was not closed as it should be");
         }

@@ -248,6 +248,10 @@ fn read(document: &Document, text: &str) -> Option<Manifest> {
         let message = "a node that disrupts says what it acts on: the key `target` is missing";
         document.report(Diagnostic::error("missing-key", object.node().at(), message));
     }
+    if matches!(effect, Some(None | Some(Effect::Disrupt))) && on_doubt == Some(OnDoubt::Retry) {
+        let message = "what may disrupt is never sent again on its own: write `on_doubt: ask`";
+        document.report(Diagnostic::error("wrong-value", object.node().below("/on_doubt").at(), message));
+    }
     let inputs = object.get("inputs").map_or_else(BTreeMap::new, |node| read_inputs(&node));
     let tests = object.get("tests").and_then(|node| node.list()).unwrap_or_default();
     Some(Manifest {

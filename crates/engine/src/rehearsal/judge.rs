@@ -127,6 +127,7 @@ fn outputs(test: &Test, journal: &[Record], problems: &mut Vec<Problem>) {
     let finished = journal.iter().find_map(|record| match &record.event {
         Event::RunFinished { outputs, errors, .. } => Some((outputs, errors)),
         Event::RunStarted { .. }
+        | Event::TriggerFailed { .. }
         | Event::StepStarted { .. }
         | Event::StepSucceeded { .. }
         | Event::StepFailed { .. }
@@ -180,6 +181,7 @@ fn given<'a>(run: &Run, journal: &'a [Record]) -> BTreeMap<StepId, &'a Value> {
             // What `set` gives is what it was given.
             Event::StepSucceeded { step, output } if is_set(run, &step.step) => (step, output),
             Event::RunStarted { .. }
+            | Event::TriggerFailed { .. }
             | Event::StepSucceeded { .. }
             | Event::StepFailed { .. }
             | Event::StepSkipped { .. }

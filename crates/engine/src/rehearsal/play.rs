@@ -199,7 +199,8 @@ impl Stage<'_> {
             let used = self.played.resolved.entry(step.step.clone()).or_default();
             let Some(resolved) = resolutions.get(*used) else { continue };
             *used += 1;
-            let by = Person { name: resolved.by.clone(), via: None, roles: Vec::new() };
+            let role = self.run.resolver_role(&step).map(str::to_owned);
+            let by = Person { name: resolved.by.clone(), via: None, roles: role.into_iter().collect() };
             let (resolution, reason) = (resolved.resolution, resolved.reason.clone());
             let name = step.step.clone();
             if let Err(rejected) = self.tell(Input::Resolved { step, resolution, by, reason }) {

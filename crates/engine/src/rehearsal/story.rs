@@ -29,6 +29,7 @@ fn clock(at: Timestamp, start: Timestamp) -> String {
 fn tell(event: &Event, start: Timestamp) -> String {
     match event {
         Event::RunStarted { workflow, .. } => format!("run of {} started", workflow.name),
+        Event::TriggerFailed { message } => format!("nothing performed: `when`: {message}"),
         Event::StepStarted { step, attempt, inputs, target } => {
             let target = target.as_ref().map(|target| format!(" on {target}")).unwrap_or_default();
             format!("{step} sent, attempt {attempt}{target}: {inputs}")

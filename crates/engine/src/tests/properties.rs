@@ -29,7 +29,7 @@ fn playbooks() -> impl Strategy<Value = String> {
                 (1, _) => text.push_str("    if: alert.rule.level > 50\n"),
                 _ => {}
             }
-            if continues {
+            if continues && kind != 3 {
                 text.push_str("    on_error: continue\n");
             }
             text.push_str(match kind {
@@ -37,7 +37,9 @@ fn playbooks() -> impl Strategy<Value = String> {
                 2 => "    uses: set\n    with: { x: \"1\" }\n",
                 3 => "    uses: approval\n    with: { ask: \"?\", expires: 10m }\n",
                 4 => "    uses: delay\n    with: { for: 1m }\n",
-                _ => "    uses: act\n    with: { on: h }\n    approval: { ask: \"?\", expires: 5m }\n",
+                _ => {
+                    "    uses: act\n    with: { on: h }\n    retry: { max: 2, wait: 1s, on: [timeout] }\n    approval: { ask: \"?\", expires: 5m }\n"
+                }
             });
         }
         text
@@ -113,6 +115,8 @@ fn allowed_to_send(journal: &[Record]) -> usize {
     let is_word = |record: &&Record| match &record.event {
         Event::ApprovalDecided { decision: Decision::Approve, step, .. } => is_gate(step),
         Event::Resolved { resolution: Resolution::SendAgain, .. } => true,
+        // What provably did not happen may be tried again under the same word.
+        Event::StepFailed { step, retry_at: Some(_), .. } => is_gate(step),
         _ => false,
     };
     journal.iter().filter(is_word).count()

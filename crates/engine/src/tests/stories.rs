@@ -364,3 +364,108 @@ fn a_shadow_run_holds_disruption_back_and_says_what_it_would_have_done() {
     -- succeeded
     "#);
 }
+
+const RETRIED: &str = r#"
+workflow: retried
+steps:
+  - { id: question, uses: approval, with: { ask: "Block?", from: { role: ir_lead }, expires: 1h } }
+  - { id: block, uses: act, with: { on: web-01 }, retry: { max: 3, wait: 10s, on: [connect] } }
+"#;
+
+fn lead() -> model::Person {
+    person("lea", &["ir_lead"])
+}
+
+#[test]
+fn a_retry_that_falls_due_while_nobody_holds_the_run_is_made_and_not_doubted() {
+    let mut world = World::new(RETRIED);
+    world.decides("question", Decision::Approve, lead(), "").unwrap();
+    world.fails("block", FailureClass::Connect);
+    world.now = world.now.after(std::time::Duration::from_secs(20));
+    world.tell(Input::Recovered).unwrap();
+    assert_snapshot!(world.story(), @r#"
+      1 run started
+      1 question asks "Block?"
+      1 question Approve by lea
+      1 block started #1 {"on":"web-01"} on host/web-01
+      1 block failed: it did not work (connect), to be tried again
+     21 block started #2 {"on":"web-01"} on host/web-01
+    -- running block#2
+    "#);
+}
+
+#[test]
+fn only_who_may_approve_a_step_says_what_became_of_it() {
+    let mut world = World::new(RETRIED);
+    world.decides("question", Decision::Approve, lead(), "").unwrap();
+    world.ends("block", Outcome::Unknown(Failure::new(FailureClass::Timeout, "no answer")));
+    assert_snapshot!(world.resolves("block", Resolution::SendAgain).unwrap_err(), @"`ana` may not answer this: it takes the role `ir_lead`");
+    let step = "block".parse().unwrap();
+    let reason = "looked at the host".to_owned();
+    world.tell(Input::Resolved { step, resolution: Resolution::Ok, by: lead(), reason }).unwrap();
+    assert!(world.run.status().is_finished());
+}
+
+#[test]
+fn an_approval_that_cannot_be_asked_lets_nothing_through() {
+    let world = World::new(
+        r#"
+workflow: broken_gate
+steps:
+  - { id: question, uses: approval, with: { ask: "Block {{ alert.data.srcip }}?", expires: 1h } }
+  - { id: block, uses: act, with: { on: web-01 } }
+"#,
+    );
+    assert!(world.run.status().is_finished());
+    assert_snapshot!(world.story(), @"
+      1 run started
+      1 question failed: `ask`: `alert.data.srcip` is missing: `alert` has agent, rule, in `Block {{ alert.data.srcip }}?` (input)
+      1 block stopped by question
+      1 run failed {}
+    -- failed
+    ");
+}
+
+#[test]
+fn what_is_noted_before_a_stop_is_followed_up_after_the_start() {
+    let mut world = World::new(RETRIED);
+    world.decides("question", Decision::Approve, lead(), "").unwrap();
+    let done = Outcome::Succeeded(json!({}).into());
+    let (records, result) = world.run.note("block".parse().unwrap(), 1, done, world.now);
+    result.unwrap();
+    world.journal.extend(records);
+    assert!(!world.run.status().is_finished());
+    world.tell(Input::Recovered).unwrap();
+    assert!(world.run.status().is_finished());
+}
+
+#[test]
+fn numbers_are_sent_as_they_were_approved() {
+    let workflow = super::world::workflow(
+        "workflow: numbers\nsteps:\n  - { id: a, uses: look, with: { at: \"{{ alert.n }}\" } }\n  - { id: b, uses: look }\n",
+    );
+    let mut start = super::world::start();
+    start.alert = serde_json::from_str::<serde_json::Value>(r#"{"n": 6.934698245112694e+276, "m": 0.1}"#)
+        .unwrap()
+        .into();
+    let (_, mut journal) =
+        crate::Run::start(super::world::id(), workflow, start, model::Timestamp::default());
+    let once = serde_json::to_string(&journal).unwrap();
+    for _ in 0..3 {
+        journal = serde_json::from_str(&serde_json::to_string(&journal).unwrap()).unwrap();
+    }
+    assert_eq!(serde_json::to_string(&journal).unwrap(), once);
+}
+
+#[test]
+fn an_output_too_large_to_be_kept_fails_a_read() {
+    let mut world = World::new("workflow: large\nsteps:\n  - { id: a, uses: look }\n");
+    world.succeeds("a", json!({ "text": "x".repeat(3 * 1024 * 1024) }));
+    assert_snapshot!(world.story(), @"
+      1 run started
+      1 a started #1 {}
+      1 a failed: the output has more than 2097152 bytes as JSON (response)
+      1 run failed {}
+    -- failed
+    ");
+}

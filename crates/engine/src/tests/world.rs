@@ -131,6 +131,7 @@ fn line(record: &Record) -> String {
     let seconds = record.at.as_millis() / 1000;
     let what = match &record.event {
         Event::RunStarted { .. } => "run started".to_owned(),
+        Event::TriggerFailed { message } => format!("nobody knows whether it is meant: {message}"),
         Event::StepStarted { step, attempt, inputs, target } => {
             let target = target.as_ref().map(|target| format!(" on {target}")).unwrap_or_default();
             format!("{step} started #{attempt} {inputs}{target}")

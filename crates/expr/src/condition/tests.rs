@@ -67,6 +67,20 @@ fn references_name_what_is_read_and_leave_out_bound_names() {
 }
 
 #[test]
+fn a_function_that_does_not_exist_is_found_before_anything_runs() {
+    assert_snapshot!(check("alert.data.srcip.startWith('10.')"), @"Some(17..26) there is no function `startWith`");
+    assert_eq!(check("size(alert.rule.groups) + int('2')"), "4");
+}
+
+#[test]
+fn comprehensions_inside_each_other_take_short_lists_only() {
+    let compiled = Condition::compile("alert.l.exists(x, alert.l.exists(y, x == y + 1))").unwrap();
+    let scope = |length: usize| Scope::new(json!({ "alert": { "l": vec![0; length] } }));
+    assert_eq!(compiled.holds(&scope(100)), Ok(false));
+    assert_snapshot!(compiled.holds(&scope(1001)).unwrap_err(), @"`alert.l.exists(x, alert.l.exists(y, x == y + 1))` goes through lists inside each other, which takes lists of 1000 at most");
+}
+
+#[test]
 fn size_and_nesting_are_bounded() {
     assert!(Condition::compile(&"a".repeat(3000)).is_err());
     let nested = "[1].map(a, [1].map(b, [1].map(c, c)))";

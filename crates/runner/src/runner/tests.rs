@@ -136,13 +136,35 @@ async fn an_alert_starts_a_run_that_waits_for_a_person_and_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_alert_below_the_threshold_starts_nothing_and_one_without_a_level_is_named() {
+async fn an_alert_below_the_threshold_starts_nothing() {
     let bench = Bench::new(&[CONTAIN], Scripted::default()).await;
     let received = bench.post("1", 3).await;
     assert!(received.runs.is_empty());
-    assert_eq!(received.unstarted[0].error, None);
-    let mut delivery_without = bench.post("2", 3).await;
-    assert!(delivery_without.unstarted.pop().is_some());
+    assert_eq!(received.unstarted, ["contain"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_that_no_condition_understands_is_kept_as_a_failed_run() {
+    let unclear = CONTAIN.replace("alert.rule.level >= 10", "alert.data.srcip != ''");
+    let bench = Bench::new(&[unclear.as_str()], Scripted::default()).await;
+    let run = bench.post("1", 12).await.runs[0].run;
+    let summary = bench.until(run, RunStatus::Failed).await;
+    assert!(summary.error.unwrap().starts_with("when: `alert.data.srcip` is missing"));
+    assert_eq!(bench.executor.calls.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_is_made_although_the_run_has_left_memory() {
+    let lost = Outcome::Failed(Failure::new(FailureClass::Connect, "refused"));
+    let scripted = Scripted { outcomes: BTreeMap::from([("act", lost)]), ..Scripted::default() };
+    let text =
+        CONTAIN.replace("    approval:", "    retry: { max: 3, wait: 10s, on: [connect] }\n    approval:");
+    let bench = Bench::new(&[text.as_str()], scripted).await;
+    let run = bench.post("1", 12).await.runs[0].run;
+    bench.until(run, RunStatus::Waiting).await;
+    bench.runner.decide(run, block(), Decision::Approve, ana(), None, None).await.unwrap();
+    bench.until(run, RunStatus::Failed).await;
+    assert_eq!(bench.executor.calls.load(Ordering::SeqCst), 4, "one look, and three attempts to act");
 }
 
 #[tokio::test(start_paused = true)]

@@ -57,7 +57,8 @@ async fn what_was_not_started_is_named_with_the_reason() {
     "#);
     let without = bench.alert("wazuh", r#"{ "rule": {} }"#).await;
     assert_eq!(without.status, StatusCode::ACCEPTED);
-    assert_snapshot!(without.json()["not_started"][0]["reason"], @r#""`alert.rule.level` is missing: `alert.rule` has nothing, in `alert.rule.level >= 10`""#);
+    // Nobody can say whether it was meant: it is kept, as a run that has failed.
+    assert_eq!(without.json()["runs"].as_array().map(Vec::len), Some(1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use journal::power::{Call, Guarded};
-
 use store::conformance;
 use tempfile::TempDir;
 

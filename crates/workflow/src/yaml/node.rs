@@ -146,7 +146,7 @@ impl<'a> Node<'a> {
     pub fn integer(&self, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
         match self.value.as_u64() {
             Some(number) if range.contains(&number) => Some(number),
-            _ => self.expected(&format!("a whole number from {} to {}", range.start(), range.end())),
+            _ => self.not(&format!("a whole number from {} to {}", range.start(), range.end())),
         }
     }
 
