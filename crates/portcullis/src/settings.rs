@@ -164,28 +164,40 @@ impl Reader<'_> {
     fn tokens(&self, node: &Node<'_>) -> Vec<server::Token> {
         let list =
             node.object(&["tokens"]).and_then(|object| object.require("tokens")).and_then(|node| node.list());
-        let tokens: Vec<server::Token> =
-            list.unwrap_or_default().iter().filter_map(|node| self.token(node)).collect();
-        for (index, token) in tokens.iter().enumerate() {
-            if tokens.iter().take(index).any(|other| other.name == token.name) {
-                let message = format!("there are two tokens with the name `{}`", token.name);
-                node.report(Diagnostic::error("duplicate-name", node.at(), message));
+        let mut tokens: Vec<(server::Token, Secret)> = Vec::new();
+        for node in list.unwrap_or_default() {
+            let Some((token, secret)) = self.token(&node) else { continue };
+            let clash = if tokens.iter().any(|(other, _)| other.name == token.name) {
+                Some(format!("there is a token with the name `{}` already", token.name))
+            } else {
+                let twin = tokens.iter().find(|(_, other)| *other == secret);
+                twin.map(|(other, _)| {
+                    format!("this is the token of `{}`: nobody could tell the two apart", other.name)
+                })
+            };
+            if let Some(message) = clash {
+                node.report(Diagnostic::error("duplicate-token", node.at(), message));
             }
+            tokens.push((token, secret));
         }
-        tokens
+        tokens.into_iter().map(|(token, _)| token).collect()
     }
 
-    fn token(&self, node: &Node<'_>) -> Option<server::Token> {
+    fn token(&self, node: &Node<'_>) -> Option<(server::Token, Secret)> {
         let object = node.object(&["name", "token", "roles", "may_speak_for_others"])?;
-        let name = object.require("name").and_then(|node| node.string());
+        let name = object.require("name").and_then(|node| match node.string()?.trim() {
+            "" => node.not("a name: say whose token it is"),
+            name => Some(name),
+        });
         let secret = object.require("token").and_then(|node| self.secret(&node));
         let roles = object.get("roles").and_then(|node| node.strings()).unwrap_or_default();
         let may_speak_for_others =
             object.get("may_speak_for_others").and_then(|node| node.bool()).unwrap_or(false);
-        let mut token = server::Token::new(name?, secret?.expose());
+        let secret = secret?;
+        let mut token = server::Token::new(name?, secret.expose());
         token.roles = roles;
         token.may_speak_for_others = may_speak_for_others;
-        Some(token)
+        Some((token, secret))
     }
 
     /// A secret: `{ env: NAME }` or `{ file: PATH }`.

@@ -172,3 +172,30 @@ connections:
       = help: did you mean `thehive`?
     "#);
 }
+
+#[test]
+fn two_people_cannot_have_one_token() {
+    let shown = check(
+        r#"
+data_dir: data
+api:
+  tokens:
+    - { name: ana, token: { file: secret } }
+    - { name: bo, token: { file: secret } }
+    - { name: "", token: { file: secret } }
+"#,
+    );
+    assert_snapshot!(shown, @r#"
+    error[duplicate-token]: this is the token of `ana`: nobody could tell the two apart
+     --> DIR/portcullis.yaml:6:7
+      |
+    6 |     - { name: bo, token: { file: secret } }
+      |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+
+    error[wrong-value]: this is not a name: say whose token it is
+     --> DIR/portcullis.yaml:7:15
+      |
+    7 |     - { name: "", token: { file: secret } }
+      |               ^^
+    "#);
+}
