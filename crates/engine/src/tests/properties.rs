@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use workflow::OnDoubt;
 
-use super::world::{World, id, person, workflow};
+use super::world::{World, check, id, person, workflow};
 use crate::{Input, Run};
 
 /// A random playbook: every step needs some of those before it.
@@ -43,6 +43,26 @@ fn playbooks() -> impl Strategy<Value = String> {
             });
         }
         text
+    })
+}
+
+/// The same playbooks, with approvals that may be unable to ask and disruptive steps that have no gate of their own.
+fn daring_playbooks() -> impl Strategy<Value = String> {
+    (playbooks(), any::<u16>()).prop_map(|(text, bits)| {
+        let mut position = 0;
+        let mut bit = || {
+            position += 1;
+            bits >> (position % 16) & 1 == 1
+        };
+        let lines = text.lines().map(|line| match line.trim() {
+            "approval: { ask: \"?\", expires: 5m }" if bit() => String::new(),
+            "with: { ask: \"?\", expires: 10m }" if bit() => {
+                "    with: { ask: \"{{ alert.data.srcip }}?\", expires: 10m }".to_owned()
+            }
+            "on_error: continue" if bit() => String::new(),
+            _ => line.to_owned(),
+        });
+        lines.collect::<Vec<_>>().join("\n")
     })
 }
 
@@ -173,6 +193,23 @@ proptest! {
             let prefix = &world.journal[..end];
             prop_assert!(sent(prefix) <= allowed_to_send(prefix), "{text}\n{}", world.story());
         }
+    }
+
+    #[test]
+    fn what_the_checker_passes_disrupts_nothing_that_nobody_approved(
+        text in daring_playbooks(),
+        choices in prop::collection::vec(any::<u8>(), 1..40),
+    ) {
+        prop_assume!(check(&text).is_ok());
+        let world = play(&text, &choices);
+        let is_approval = |record: &Record| {
+            matches!(record.event, Event::ApprovalDecided { decision: Decision::Approve, .. })
+        };
+        let first_act = world.journal.iter().position(|record| {
+            matches!(record.event, Event::StepStarted { target: Some(_), .. })
+        });
+        let asked = world.journal.iter().take(first_act.unwrap_or_default()).any(is_approval);
+        prop_assert!(first_act.is_none() || asked, "{text}\n{}", world.story());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use model::{
     Timestamp, Trigger, TriggerKind,
 };
 use serde_json::{Value, json};
-use workflow::{Catalog, Workflow};
+use workflow::{Catalog, Diagnostics, Workflow};
 
 use crate::{Input, Rejected, Run, Start};
 
@@ -22,12 +22,17 @@ const NODES: [&str; 5] = [
 
 /// The workflow with this text; a finding is a mistake of the test.
 pub(super) fn workflow(text: &str) -> Arc<Workflow> {
+    check(text).unwrap_or_else(|findings| panic!("{findings}"))
+}
+
+/// The workflow with this text, if the checker passes it.
+pub(super) fn check(text: &str) -> Result<Arc<Workflow>, Diagnostics> {
     let mut catalog = Catalog::default();
     for node in NODES {
         catalog.add("node.yaml", node).unwrap();
     }
     let (workflow, findings) = workflow::load("story.yaml", text, &catalog);
-    Arc::new(workflow.unwrap_or_else(|| panic!("{findings}")))
+    workflow.map(Arc::new).ok_or(findings)
 }
 
 pub(super) fn id() -> RunId {
