@@ -62,6 +62,18 @@ async fn what_was_not_started_is_named_with_the_reason() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_alert_that_stands_too_deep_to_be_read_back_is_refused() {
+    let bench = Bench::new().await;
+    let nested = |levels: usize| {
+        let (open, close) = (r#"{"a":"#.repeat(levels - 2), "}".repeat(levels - 2));
+        format!(r#"{{ "rule": {{ "level": 12 }}, "data": {open}1{close} }}"#)
+    };
+    assert_eq!(bench.alert("wazuh", nested(64)).await.status, StatusCode::ACCEPTED);
+    let deep = bench.alert("wazuh", nested(67)).await;
+    assert_snapshot!(deep.brief(), @"422 the body stands more than 64 levels deep");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_sender_without_the_secret_is_refused() {
     let bench = Bench::new().await;
     let missing = Request::post("/hooks/wazuh").body(Body::from(ALERT)).unwrap();
