@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use lab::{Lab, Settings};
-use model::{Record, RunSummary};
+use model::{Record, RunStatus, RunSummary};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -207,11 +207,12 @@ impl World {
         serde_json::from_value(answer.body.get("records").unwrap().clone()).unwrap()
     }
 
-    /// Waits until the run waits for a person or has finished.
+    /// Waits until the run waits for a person with nothing else under way, or has finished.
     pub(crate) async fn settled(&self, run: &str) -> RunSummary {
         eventually("the run settles", async || {
             let summary = self.summary(run).await;
-            let is_settled = summary.status.is_finished() || !summary.waiting.is_empty();
+            let rests = summary.status == RunStatus::Waiting && !summary.waiting.is_empty();
+            let is_settled = summary.status.is_finished() || rests;
             is_settled.then_some(summary)
         })
         .await
