@@ -42,6 +42,9 @@ pub(crate) async fn load_and_drive(shared: Arc<Shared>, id: RunId, mut mailbox: 
         Err(error) => {
             if !matches!(error, Error::NoSuchRun(_)) {
                 error!(run = %id, %error, "a run cannot be loaded");
+            }
+            // What is lost is lost; anything else may be mended.
+            if !matches!(error, Error::NoSuchRun(_) | Error::Damaged { .. }) {
                 shared.timers.set(id, Some(shared.clock.now().after(AFTER_A_FAILURE)));
             }
             while let Some(letter) = shared.retire(id, &mut mailbox) {
@@ -231,6 +234,17 @@ async fn perform(shared: Arc<Shared>, run: RunId, command: Command) -> (StepKey,
     (command.step, command.attempt, outcome)
 }
 
+fn is_notable(record: &Record) -> bool {
+    matches!(
+        record.event,
+        Event::StepInDoubt { .. }
+            | Event::ApprovalRequested { .. }
+            | Event::ApprovalDecided { .. }
+            | Event::Resolved { .. }
+            | Event::RunCancelled { .. }
+    )
+}
+
 /// What an operator wants to find in the log: what people are asked, and what they say.
 fn note(run: &Run, record: &Record) {
     let (run, workflow) = (run.id(), &run.workflow().name);
@@ -260,13 +274,14 @@ impl Shared {
         }
         let summary = run.summary();
         let next_seq = summary.next_seq;
-        records.iter().for_each(|record| note(run, record));
+        let notable: Vec<Record> = records.iter().filter(|record| is_notable(record)).cloned().collect();
         let append = Append { records, summary, dedupe, fence: Some(self.fence) };
         let answers = self.store.append(vec![append]).await?;
         let Some(answer) = answers.into_iter().next() else {
             return Err(store::Error::Broken("the store gave no answer".to_owned()));
         };
         if matches!(answer, Appended::At(_)) {
+            notable.iter().for_each(|record| note(run, record));
             // Nobody may be listening.
             let _ = self.updates.send(Update { run: run.id(), next_seq });
         }

@@ -7,7 +7,7 @@ use expr::{EvalError, Scope};
 use model::{Person, RunId, Trigger, TriggerKind};
 use serde_json::Value;
 use store::{Appended, Dedupe, Position};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use workflow::Workflow;
 
 use crate::error::Error;
@@ -57,12 +57,27 @@ fn holds(triggers: &[&workflow::Trigger], scope: &Scope) -> Result<bool, EvalErr
     failed.map_or(Ok(false), Err)
 }
 
+/// Does this to its end, also when its caller is dropped: a run that is on disk has to be driven.
+async fn see_through<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::spawn(work).await.unwrap_or_else(|error| {
+        error!(%error, "an alert was not seen through");
+        Err(Error::Stopped("this alert made the server fail: its log says more".to_owned()))
+    })
+}
+
 impl Runner {
     /// Starts the runs of every workflow that listens on the alert's path and whose `when` holds. Where it cannot be
     /// evaluated, the run is there and has failed, so that somebody sees the alert. When it returns, the
     /// runs are on disk. Where it fails, some of them may be: the sender sends again, and `dedupe` holds them together.
-    /// It has to be polled to its end: a caller that may be dropped spawns it.
+    /// It is done to its end also when whoever asked for it has gone.
     pub async fn receive(&self, delivery: Delivery) -> Result<Received, Error> {
+        let runner = self.clone();
+        see_through(async move { runner.take_in(delivery).await }).await
+    }
+
+    async fn take_in(&self, delivery: Delivery) -> Result<Received, Error> {
         let mut received = Received::default();
         let mut last = Position::default();
         let start = Start { trigger: delivery.trigger, alert: delivery.alert };
@@ -87,7 +102,8 @@ impl Runner {
         Ok(received)
     }
 
-    /// Starts a workflow by hand. When it returns, the run is on disk.
+    /// Starts a workflow by hand. When it returns, the run is on disk. It is done to its end also when whoever asked for
+    /// it has gone.
     pub async fn start(&self, workflow: &str, alert: Arc<Value>, by: Person) -> Result<Started, Error> {
         let Some(workflow) = self.shared.workflows.get(workflow) else {
             return Err(Error::NoSuchWorkflow(format!("there is no workflow `{workflow}`")));
@@ -111,9 +127,13 @@ impl Runner {
             query: Default::default(),
             by: Some(by),
         };
-        let (started, position) = self.create(workflow, Start { trigger, alert }, None).await?;
-        self.shared.store.durable(position).await?;
-        Ok(started)
+        let (runner, workflow) = (self.clone(), workflow.clone());
+        see_through(async move {
+            let (started, position) = runner.create(&workflow, Start { trigger, alert }, None).await?;
+            runner.shared.store.durable(position).await?;
+            Ok(started)
+        })
+        .await
     }
 
     async fn create(

@@ -12,7 +12,6 @@ use model::{RunId, Trigger, TriggerKind};
 use runner::{Delivery, Received};
 use serde::Serialize;
 use serde_json::Value;
-use tracing::error;
 
 use crate::access::{Admission, admit_sender};
 use crate::body;
@@ -61,7 +60,7 @@ pub(crate) async fn receive(
     let path = path.map_or_else(|_| String::new(), |Path(path)| path);
     let (head, body) = request.into_parts();
     let admission = check_sender(&app, &path, &head.headers)?;
-    let slot = app.alerts.clone().try_acquire_owned().map_err(|_| Problem::busy())?;
+    let _slot = app.alerts.clone().try_acquire_owned().map_err(|_| Problem::busy())?;
     let settings = &app.settings;
     let body = body::read(&head.headers, body, settings.most_body_bytes, settings.body_timeout).await?;
     let alert = Arc::new(read_alert(&body)?);
@@ -72,27 +71,8 @@ pub(crate) async fn receive(
         query: harmless_query(&head.uri, &admission)?,
         by: None,
     };
-    let runner = app.runner.clone();
-    let received = see_through(async move {
-        let _slot = slot;
-        runner.receive(Delivery { path, alert, trigger }).await
-    });
-    Ok((StatusCode::ACCEPTED, Json(received.await?.into())))
-}
-
-/// Does this to its end, also when whoever asked for it has hung up meanwhile: a run that is on disk has to be driven.
-pub(crate) async fn see_through<T: Send + 'static>(
-    work: impl Future<Output = Result<T, runner::Error>> + Send + 'static,
-) -> Result<T, Problem> {
-    #[expect(clippy::disallowed_methods, reason = "hyper drops a handler together with its connection")]
-    let task = tokio::spawn(work);
-    match task.await {
-        Ok(result) => result.map_err(Problem::from),
-        Err(error) => {
-            error!(%error, "a request was not seen through");
-            Err(Problem::new(Kind::Failed, "this request made the server fail: its log says more"))
-        }
-    }
+    let received = app.runner.receive(Delivery { path, alert, trigger }).await?;
+    Ok((StatusCode::ACCEPTED, Json(received.into())))
 }
 
 fn check_sender<'a>(app: &'a Shared, path: &str, headers: &HeaderMap) -> Result<Admission<'a>, Problem> {

@@ -42,7 +42,6 @@ pub(crate) enum Kind {
     WrongBody,
     NotAnAlert,
     ReasonRequired,
-    Failed,
     DamagedRun,
     Busy,
     Unheard,
@@ -100,7 +99,6 @@ impl Kind {
             Kind::ReasonRequired => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "reason-required", "A reason is needed")
             }
-            Kind::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "failed", "The server failed"),
             Kind::DamagedRun => (StatusCode::INTERNAL_SERVER_ERROR, "damaged-run", "The run is damaged"),
             Kind::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Too much is going on"),
             Kind::Unheard => (StatusCode::SERVICE_UNAVAILABLE, "unheard", "Nobody listens on this hook"),
