@@ -1,11 +1,8 @@
 //! What follows at once from an input.
 
-use std::sync::Arc;
-
 use model::{
     Decision, Digest, Event, Failure, FailureClass, Outcome, Person, Record, Resolution, StepKey, Timestamp,
 };
-use serde_json::Value;
 use workflow::{Effect, OnDoubt};
 
 use crate::input::{Input, Rejected, Start};
@@ -94,8 +91,8 @@ impl Run {
         if !matches!(state.state, State::Running(_)) || state.attempt != attempt {
             return Err(Rejected::Stale { step: key, attempt });
         }
-        let event = match outcome {
-            Outcome::Succeeded(output) => self.succeeded(index, key, output, now),
+        let event = match self.without_excess(index, outcome) {
+            Outcome::Succeeded(output) => Event::StepSucceeded { step: key, output },
             Outcome::Unknown(failure) if step.on_doubt == OnDoubt::Ask => {
                 Event::StepInDoubt { step: key, failure }
             }
@@ -109,19 +106,13 @@ impl Run {
     }
 
     /// An output that is too large to be kept fails a step that only looks; elsewhere the thing is done, and that counts.
-    fn succeeded(&self, index: usize, key: StepKey, output: Arc<Value>, now: Timestamp) -> Event {
-        let Err(message) = prepare::check_size(&output) else {
-            return Event::StepSucceeded { step: key, output };
-        };
-        let (step, state) = self.at(index);
-        if step.effect != Effect::Read {
-            let output = serde_json::json!({ "left_out": message }).into();
-            return Event::StepSucceeded { step: key, output };
+    fn without_excess(&self, index: usize, outcome: Outcome) -> Outcome {
+        let Outcome::Succeeded(output) = &outcome else { return outcome };
+        let Err(message) = prepare::check_size(output) else { return outcome };
+        if self.at(index).0.effect == Effect::Read {
+            return Outcome::Failed(Failure::new(FailureClass::Response, format!("the output {message}")));
         }
-        let failure = Failure::new(FailureClass::Response, format!("the output {message}"));
-        let retry_at =
-            retry::next(self.id, step, state.attempt, &failure, now).filter(|_| !self.is_cancelled);
-        Event::StepFailed { step: key, failure, retry_at }
+        Outcome::Succeeded(serde_json::json!({ "left_out": message }).into())
     }
 
     /// Every attempt that was under way has an outcome that nobody saw.
