@@ -1,0 +1,78 @@
+//! The blocks of a step: retry and approval.
+
+use std::time::Duration;
+
+use model::Asked;
+
+use crate::diagnostic::Diagnostic;
+use crate::load::text_of;
+use crate::workflow::{Approval, Retry, RetryOn};
+use crate::yaml::{Node, suggest};
+
+pub(super) fn read_retry(node: &Node<'_>) -> Option<Retry> {
+    let object = node.object(&["max", "wait", "backoff", "on"])?;
+    let max = object.require("max").and_then(|node| node.integer(2..=20));
+    let backoff = object.get("backoff").map_or(Some(2.0), |node| match node.value().as_f64() {
+        Some(factor) if (1.0..=10.0).contains(&factor) => Some(factor),
+        _ => node.expected("a number from 1 to 10"),
+    });
+    let on = object.require("on").and_then(|node| node.list()).unwrap_or_default();
+    Some(Retry {
+        max: u32::try_from(max?).unwrap_or(u32::MAX),
+        wait: object.get("wait").and_then(|node| node.duration()).unwrap_or(Duration::from_secs(1)),
+        backoff: backoff?,
+        on: on.iter().filter_map(read_retry_on).collect(),
+    })
+}
+
+pub(super) fn read_retry_on(node: &Node<'_>) -> Option<RetryOn> {
+    let text = node.string()?;
+    let hundred = text.strip_prefix("http_").and_then(|rest| rest.strip_suffix("xx"));
+    match (hundred, text.parse()) {
+        (Some("4"), _) => Some(RetryOn::Hundred(4)),
+        (Some("5"), _) => Some(RetryOn::Hundred(5)),
+        (_, Ok(class)) => Some(RetryOn::Class(class)),
+        (_, Err(_)) => {
+            let known = [
+                "timeout", "connect", "dns", "tls", "reset", "auth", "rejected", "response", "http_429",
+                "http_5xx",
+            ];
+            let finding =
+                Diagnostic::error("wrong-value", node.at(), format!("`{text}` is not a class of failures"));
+            node.report(finding.help(suggest(text, known.into_iter())));
+            None
+        }
+    }
+}
+
+pub(super) fn read_approval(node: &Node<'_>, is_gate: bool) -> Option<Approval> {
+    let mut keys = vec!["ask", "show", "from", "reason", "expires"];
+    if is_gate {
+        keys.push("skip_if");
+    }
+    let object = node.object(&keys)?;
+    let ask = object.require("ask").and_then(|node| node.template());
+    let show = object.get("show").and_then(|node| node.strings()).unwrap_or_default();
+    let from =
+        object.get("from").and_then(|node| read_asked(&node)).unwrap_or(Asked { role: None, count: 1 });
+    let reasons = [("required", true), ("optional", false)];
+    let expires = object.get("expires").and_then(|node| node.time_limit());
+    if object.get("expires").is_none() {
+        let message = "this question never lapses: the run waits for ever if nobody answers";
+        node.report(Diagnostic::warning("no-expiry", node.key_at(), message).help("add `expires: 30m`"));
+    }
+    Some(Approval {
+        skip_if: object.get("skip_if").and_then(|node| node.condition()),
+        ask: ask?,
+        show: show.iter().map(|path| path.split('.').map(str::to_owned).collect()).collect(),
+        from,
+        reason_required: object.get("reason").and_then(|node| node.one_of(&reasons)).unwrap_or(false),
+        expires,
+    })
+}
+
+pub(super) fn read_asked(node: &Node<'_>) -> Option<Asked> {
+    let object = node.object(&["role", "count"])?;
+    let count = object.get("count").map_or(Some(1), |node| node.integer(1..=10));
+    Some(Asked { role: text_of(&object, "role"), count: u32::try_from(count?).unwrap_or(1) })
+}

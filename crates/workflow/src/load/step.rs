@@ -1,0 +1,170 @@
+//! One step: its keys, what it needs, and what it does to the world.
+
+use std::collections::BTreeMap;
+
+use model::StepId;
+
+use crate::catalog::Catalog;
+use crate::diagnostic::Diagnostic;
+use crate::load::details::{read_approval, read_retry};
+use crate::load::inputs::read_inputs;
+use crate::load::{read_id, read_uses, text_of};
+use crate::manifest::{Action, EFFECTS, Effect, EngineNode, Manifest, OnDoubt};
+use crate::workflow::{Needs, OnError, Step};
+use crate::yaml::{Node, Object, suggest};
+
+const STEP_KEYS: [&str; 12] = [
+    "id",
+    "title",
+    "uses",
+    "connection",
+    "effect",
+    "needs",
+    "if",
+    "with",
+    "timeout",
+    "retry",
+    "on_error",
+    "approval",
+];
+
+pub(super) fn read_ids(steps: &[Node<'_>]) -> BTreeMap<StepId, usize> {
+    let mut ids: BTreeMap<StepId, usize> = BTreeMap::new();
+    for (index, node) in steps.iter().enumerate() {
+        let Some(id_node) = node.any_object().and_then(|object| object.require("id")) else {
+            continue;
+        };
+        let Some(id) = read_id(&id_node) else { continue };
+        if let Some(first) = ids.get(&id).and_then(|first| steps.get(*first)) {
+            let finding =
+                Diagnostic::error("duplicate-id", id_node.at(), format!("there are two steps `{id}`"));
+            node.report(finding.note(first.below("/id").at(), "the other one"));
+            continue;
+        }
+        ids.insert(id, index);
+    }
+    ids
+}
+
+pub(super) fn read_step(
+    node: &Node<'_>,
+    index: usize,
+    ids: &BTreeMap<StepId, usize>,
+    catalog: &Catalog,
+) -> Option<Step> {
+    let object = node.object(&STEP_KEYS)?;
+    let id = object.get("id").and_then(|node| node.string()?.parse().ok());
+    let needs = read_needs(&object, index, ids);
+    let condition = object.get("if").and_then(|node| node.condition());
+    let retry = object.get("retry").and_then(|node| read_retry(&node));
+    let timeout = object.get("timeout").and_then(|node| node.time_limit());
+    let choices = [("fail", OnError::Fail), ("continue", OnError::Continue)];
+    let on_error = object.get("on_error").and_then(|node| node.one_of(&choices)).unwrap_or(OnError::Fail);
+    let (uses, manifest) = read_uses(&object, catalog)?;
+    if matches!(manifest.action, Action::Trigger(_)) {
+        let message = format!("`{}` starts workflows and is no step", manifest.name);
+        node.report(Diagnostic::error("wrong-node", uses.at(), message).help("put it under `triggers:`"));
+        return None;
+    }
+    let effect = read_effect(&object, &manifest);
+    let with = object.get("with");
+    if manifest.effect.is_none() && effect == Effect::Read {
+        check_declared_read(&object, with.as_ref());
+    }
+    let is_approval = manifest.engine_node() == Some(EngineNode::Approval);
+    let (approval, inputs) = match (is_approval, object.get("approval")) {
+        (true, gate) => {
+            if let Some(on_error) = object.get("on_error") {
+                let message = "an approval that fails lets nothing through";
+                on_error.report(
+                    Diagnostic::error("wrong-key", on_error.key_at(), message).help("remove this key"),
+                );
+            }
+            if let Some(gate) = gate {
+                let message = "an approval needs no approval of its own";
+                gate.report(Diagnostic::error("wrong-key", gate.key_at(), message));
+            }
+            (with.as_ref().or(Some(node)).and_then(|with| read_approval(with, false)), BTreeMap::new())
+        }
+        (false, gate) => {
+            let approval = gate.and_then(|gate| read_approval(&gate, true));
+            (approval, read_inputs(node, with.as_ref(), &manifest))
+        }
+    };
+    Some(Step {
+        id: id?,
+        title: object.get("title").and_then(|node| node.template()),
+        connection: text_of(&object, "connection"),
+        effect,
+        on_doubt: if effect == Effect::Read { OnDoubt::Retry } else { manifest.on_doubt },
+        needs,
+        condition,
+        inputs,
+        timeout: timeout.unwrap_or(manifest.timeout),
+        retry,
+        on_error,
+        approval,
+        node: manifest,
+    })
+}
+
+pub(super) fn read_needs(object: &Object<'_>, index: usize, ids: &BTreeMap<StepId, usize>) -> Needs {
+    let Some(node) = object.get("needs") else {
+        return index.checked_sub(1).into_iter().collect();
+    };
+    let mut needs = Needs::new();
+    for need in node.list().unwrap_or_default() {
+        let Some(name) = need.string() else { continue };
+        match name.parse::<StepId>().ok().and_then(|id| ids.get(&id)) {
+            Some(step) if !needs.contains(step) => needs.push(*step),
+            Some(_) => {}
+            None => {
+                let finding =
+                    Diagnostic::error("unknown-step", need.at(), format!("there is no step `{name}`"));
+                need.report(finding.help(suggest(name, ids.keys().map(StepId::as_str))));
+            }
+        }
+    }
+    needs
+}
+
+pub(super) fn read_effect(object: &Object<'_>, manifest: &Manifest) -> Effect {
+    let stated = object.get("effect");
+    match (manifest.effect, stated) {
+        (Some(effect), None) => effect,
+        (Some(effect), Some(node)) => {
+            let message = format!("the node `{}` says itself what it does", manifest.name);
+            node.report(Diagnostic::error("wrong-key", node.key_at(), message).help("remove this key"));
+            effect
+        }
+        (None, Some(node)) => node.one_of(&EFFECTS).unwrap_or(Effect::Disrupt),
+        (None, None) => {
+            let message =
+                format!("the key `effect` is missing: `{}` cannot know what the call does", manifest.name);
+            let help = "say `read` (it looks), `write` (it changes what disturbs nobody) or `disrupt`";
+            object.node().report(Diagnostic::error("missing-key", object.node().at(), message).help(help));
+            Effect::Disrupt
+        }
+    }
+}
+
+/// A step that says it only looks is run again, needs no gate, and is performed in shadow mode too: its method has to
+/// bear that out.
+pub(super) fn check_declared_read(object: &Object<'_>, with: Option<&Node<'_>>) {
+    let method = with.and_then(|with| with.any_object()?.get("method"));
+    let text = method.as_ref().and_then(|method| method.value().as_str()).unwrap_or("GET");
+    let at = method.as_ref().map_or_else(|| object.node().at(), |method| method.at());
+    let finding = match text {
+        "GET" | "HEAD" => return,
+        "POST" => {
+            let message = "this step says that it only looks, and sends POST";
+            Diagnostic::warning("declared-read", at, message)
+                .help("that is right for a search, and for little else")
+        }
+        _ => {
+            let message = format!("a step that sends {text} does not only look");
+            Diagnostic::error("declared-read", at, message).help("say `effect: write` or `effect: disrupt`")
+        }
+    };
+    object.node().report(finding);
+}
