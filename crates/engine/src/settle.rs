@@ -83,6 +83,7 @@ impl Run {
                 let until = now.after(prepare::delay(step, &self.scope)?);
                 return Ok(Event::DelayStarted { step: key, until });
             }
+            Some(EngineNode::Workflow) => return Err("no playbook can be called".to_owned()),
             Some(EngineNode::Approval) => {
                 let approval = step.approval.as_ref().ok_or("the approval asks nothing")?;
                 let request = Box::new(prepare::request(step, approval, None, &self.scope, now)?);

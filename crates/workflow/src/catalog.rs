@@ -1,16 +1,18 @@
-//! All nodes that playbooks may use.
+//! All that playbooks may use: nodes, and each other.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::load::Signature;
 use crate::manifest::Manifest;
 use crate::yaml::suggest;
 
-/// All nodes that playbooks may use, by name.
+/// All that playbooks may use, by name: nodes, and each other.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
     nodes: BTreeMap<String, Arc<Manifest>>,
+    workflows: BTreeMap<String, Signature>,
 }
 
 impl Catalog {
@@ -26,6 +28,16 @@ impl Catalog {
         }
         self.nodes.insert(manifest.name.clone(), Arc::new(manifest));
         Ok(())
+    }
+
+    /// Makes a playbook known to those that call it; of two with one name the first counts.
+    pub fn add_workflow(&mut self, signature: Signature) {
+        self.workflows.entry(signature.name.clone()).or_insert(signature);
+    }
+
+    /// The playbooks that are known, by name.
+    pub fn workflows(&self) -> &BTreeMap<String, Signature> {
+        &self.workflows
     }
 
     /// The node with this name.

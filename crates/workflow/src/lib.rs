@@ -18,8 +18,11 @@ pub mod yaml;
 pub use catalog::Catalog;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use graph::Graph;
-pub use load::{Bundle, load};
+pub use load::{Bundle, Draft, Signature, load};
 pub use manifest::{
     Action, Effect, EngineNode, FailureRule, Input, InputKind, Manifest, OnDoubt, Request, digest,
 };
-pub use workflow::{Approval, Dedupe, Needs, OnError, Retry, RetryOn, Step, Trigger, Workflow};
+pub use workflow::{
+    Approval, Concurrency, Dedupe, Each, Needs, OnConflict, OnError, OnItemError, Retry, RetryOn, Step,
+    Trigger, Workflow,
+};

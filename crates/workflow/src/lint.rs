@@ -9,14 +9,16 @@ use crate::manifest::{Effect, EngineNode};
 use crate::workflow::{Step, Workflow};
 use crate::yaml::{Node, Object, suggest};
 
-const ROOTS: [&str; 8] = ["alert", "approvals", "errors", "run", "status", "steps", "trigger", "vars"];
+/// What can be read everywhere. Beside it stand `alert`, or `inputs` in a playbook that others call; `error` in
+/// `on_failure`; the item of a `foreach`; and `output` in `until`.
+const ROOTS: [&str; 7] = ["approvals", "errors", "run", "status", "steps", "trigger", "vars"];
 
 pub(crate) fn check(root: &Object<'_>, nodes: &[Node<'_>], workflow: &Workflow) {
     for (index, (node, step)) in nodes.iter().zip(&workflow.steps).enumerate() {
         check_step_references(node, index, step, workflow);
         check_gate(node, index, workflow);
     }
-    let checker = References { workflow, before: None };
+    let checker = References { workflow, before: None, own: Vec::new() };
     if let Some(outputs) = root.get("outputs") {
         for (key, condition) in &workflow.outputs {
             checker.check(&outputs.below(&format!("/{key}")), condition.references());
@@ -29,12 +31,25 @@ pub(crate) fn check(root: &Object<'_>, nodes: &[Node<'_>], workflow: &Workflow) 
     if let Some(dedupe) = &workflow.dedupe {
         checker.check_early(&root.node().below("/dedupe/key"), dedupe.key.references(), "key");
     }
+    if let Some(concurrency) = &workflow.concurrency {
+        checker.check_early(&root.node().below("/concurrency/key"), concurrency.key.references(), "key");
+    }
 }
 
 fn check_step_references(node: &Node<'_>, index: usize, step: &Step, workflow: &Workflow) {
-    let checker = References { workflow, before: Some(index) };
+    let own = workflow.handlers().contains(&index).then_some("error").into_iter().collect();
+    let mut checker = References { workflow, before: Some(index), own };
     if let Some(condition) = &step.condition {
         checker.check(&node.below("/if"), condition.references());
+    }
+    if let Some(each) = &step.each {
+        checker.check(&node.below("/foreach"), each.list.references());
+        checker.own.push(&each.name);
+    }
+    if let Some(until) = &step.until {
+        let own = checker.own.iter().copied().chain(["output"]).collect();
+        let checker = References { workflow, before: Some(index), own };
+        checker.check(&node.below("/until"), until.references());
     }
     if let Some(title) = &step.title {
         checker.check(&node.below("/title"), title.references());
@@ -59,6 +74,8 @@ struct References<'a> {
     workflow: &'a Workflow,
     /// The step that reads; none: all steps are settled.
     before: Option<usize>,
+    /// The roots that are there beside those that always are.
+    own: Vec<&'a str>,
 }
 
 impl References<'_> {
@@ -80,23 +97,33 @@ impl References<'_> {
         references: impl IntoIterator<Item = &'r Reference>,
         key: &str,
     ) {
+        let data = self.data_root();
         for reference in
-            references.into_iter().filter(|reference| !["alert", "trigger"].contains(&reference.root()))
+            references.into_iter().filter(|reference| ![data, "trigger"].contains(&reference.root()))
         {
             let at = node.word_at(&reference.text());
-            let message =
-                format!("`{key}` is evaluated before the run exists: only `alert` and `trigger` can be read");
+            let message = format!(
+                "`{key}` is evaluated before the run exists: only `{data}` and `trigger` can be read"
+            );
             node.report(Diagnostic::error("unknown-path", at, message));
         }
     }
 
     fn problem(&self, reference: &Reference) -> Option<(String, Option<String>)> {
         let root = reference.root();
-        if !ROOTS.contains(&root) {
-            return Some((format!("there is no root `{root}`"), Some(suggest(root, ROOTS.into_iter()))));
+        let known = || ROOTS.into_iter().chain([self.data_root()]).chain(self.own.iter().copied());
+        if !known().any(|known| known == root) {
+            return Some(self.no_root(root, suggest(root, known())));
         }
         let name = reference.path.get(1)?;
         match root {
+            _ if self.own.contains(&root) => None,
+            "inputs" => {
+                let inputs = self.workflow.inputs.as_ref()?;
+                let help = suggest(name, inputs.keys().map(String::as_str));
+                (!inputs.contains_key(name))
+                    .then(|| (format!("this playbook has no input `{name}`"), Some(help)))
+            }
             "vars" if !self.workflow.vars.contains_key(name) => {
                 let help = suggest(name, self.workflow.vars.keys().map(String::as_str));
                 Some((format!("there is no variable `{name}`"), Some(help)))
@@ -104,6 +131,29 @@ impl References<'_> {
             "steps" | "status" | "errors" | "approvals" => self.step_problem(name, reference),
             _ => None,
         }
+    }
+
+    /// What the run was started with.
+    fn data_root(&self) -> &'static str {
+        if self.workflow.inputs.is_some() { "inputs" } else { "alert" }
+    }
+
+    fn no_root(&self, root: &str, suggestion: String) -> (String, Option<String>) {
+        let is_item = |step: &&Step| step.each.as_ref().is_some_and(|each| each.name == root);
+        if root == "alert" {
+            let help = "the playbook that calls this one has the alert: take what you need of it as an input";
+            return ("there is no alert in a playbook that others call".to_owned(), Some(help.to_owned()));
+        }
+        if root == "error" {
+            let help = "elsewhere, read `errors.<step>.message`";
+            return ("`error` is there in `on_failure` only".to_owned(), Some(help.to_owned()));
+        }
+        if let Some(step) = self.workflow.steps.iter().find(is_item) {
+            let message = format!("`{root}` is the item of the step `{}`, and is not known here", step.id);
+            let help = "`if` and `foreach` are evaluated once, before the items: filter the list instead";
+            return (message, Some(help.to_owned()));
+        }
+        (format!("there is no root `{root}`"), Some(suggestion))
     }
 
     fn step_problem(&self, name: &str, reference: &Reference) -> Option<(String, Option<String>)> {
@@ -121,6 +171,10 @@ impl References<'_> {
         let field = reference.path.get(2).filter(|_| reference.root() == "steps")?;
         let step = steps.get(index)?;
         let known: Vec<&str> = match step.node.engine_node() {
+            _ if step.each.is_some() => vec!["failed", "items"],
+            Some(EngineNode::Workflow) => {
+                self.workflow.callees.get(step.callee()?)?.iter().map(String::as_str).collect()
+            }
             Some(EngineNode::Set) => step.inputs.keys().map(String::as_str).collect(),
             _ => step.node.output_fields()?,
         };

@@ -2,6 +2,7 @@
 
 mod details;
 mod inputs;
+mod signature;
 mod step;
 mod trigger;
 
@@ -17,19 +18,72 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::graph::Graph;
 use crate::lint;
 use crate::manifest::{Manifest, digest};
-use crate::workflow::{Dedupe, Needs, Step, Workflow};
+use crate::workflow::{Concurrency, Dedupe, Needs, OnConflict, Step, Workflow};
 use crate::yaml::{Document, Node, Object};
+use signature::{check_calls, read_parameters};
 use step::{read_ids, read_step};
 use trigger::read_trigger;
 
+pub use signature::Signature;
+
 const MOST_STEPS: usize = 1000;
 
-const WORKFLOW_KEYS: [&str; 10] =
-    ["workflow", "title", "owner", "attack", "mode", "triggers", "dedupe", "vars", "steps", "outputs"];
+const WORKFLOW_KEYS: [&str; 14] = [
+    "workflow",
+    "title",
+    "owner",
+    "attack",
+    "mode",
+    "triggers",
+    "inputs",
+    "dedupe",
+    "concurrency",
+    "timeout",
+    "vars",
+    "steps",
+    "on_failure",
+    "outputs",
+];
 
 /// Reads and checks a playbook. There is a workflow exactly where the findings hold no error.
 pub fn load(file: &str, text: &str, catalog: &Catalog) -> (Option<Workflow>, Diagnostics) {
-    load_as(file, text, catalog, Rules::All)
+    match Draft::parse(file, text) {
+        Ok(draft) => draft.load(catalog),
+        Err(findings) => (None, findings),
+    }
+}
+
+/// A playbook whose YAML can be read, and nothing else is known of it.
+///
+/// Playbooks call each other, so all of a folder are drafted, their signatures go into the catalogue, and then each is
+/// loaded.
+#[derive(Debug)]
+pub struct Draft {
+    document: Document,
+    text: String,
+}
+
+impl Draft {
+    /// Reads the YAML.
+    pub fn parse(file: &str, text: &str) -> Result<Draft, Diagnostics> {
+        Ok(Draft { document: Document::parse(file, text)?, text: text.to_owned() })
+    }
+
+    /// What the playbook shows to those that call it.
+    pub fn signature(&self) -> Option<Signature> {
+        self.document.quietly(|| Signature::read(&self.document))
+    }
+
+    /// Checks the playbook. There is a workflow exactly where the findings hold no error.
+    pub fn load(self, catalog: &Catalog) -> (Option<Workflow>, Diagnostics) {
+        self.load_as(catalog, Rules::All)
+    }
+
+    fn load_as(self, catalog: &Catalog, rules: Rules) -> (Option<Workflow>, Diagnostics) {
+        let workflow = read(&self.document, self.text, catalog, rules);
+        let findings = self.document.into_findings();
+        (workflow.filter(|_| !findings.has_errors()), findings)
+    }
 }
 
 /// Which rules a text has to keep.
@@ -39,16 +93,6 @@ enum Rules {
     All,
     /// What it takes to be read: the text was checked when its run started, and a rule that came later does not stop it.
     Form,
-}
-
-fn load_as(file: &str, text: &str, catalog: &Catalog, rules: Rules) -> (Option<Workflow>, Diagnostics) {
-    let document = match Document::parse(file, text) {
-        Ok(document) => document,
-        Err(findings) => return (None, findings),
-    };
-    let workflow = read(&document, text, catalog, rules);
-    let findings = document.into_findings();
-    (workflow.filter(|_| !findings.has_errors()), findings)
 }
 
 /// A playbook together with the nodes that it uses: what a run is pinned to, as text.
@@ -70,7 +114,10 @@ impl Bundle {
                 return (None, findings);
             }
         }
-        load_as(file, &self.workflow, &catalog, Rules::Form)
+        match Draft::parse(file, &self.workflow) {
+            Ok(draft) => draft.load_as(&catalog, Rules::Form),
+            Err(findings) => (None, findings),
+        }
     }
 }
 
@@ -83,7 +130,7 @@ impl Workflow {
     }
 }
 
-fn read(document: &Document, text: &str, catalog: &Catalog, rules: Rules) -> Option<Workflow> {
+fn read(document: &Document, text: String, catalog: &Catalog, rules: Rules) -> Option<Workflow> {
     let root = document.root().object(&WORKFLOW_KEYS)?;
     let name = root.require("workflow").and_then(|node| read_id(&node));
     let modes = [("live", Mode::Live), ("shadow", Mode::Shadow)];
@@ -91,17 +138,30 @@ fn read(document: &Document, text: &str, catalog: &Catalog, rules: Rules) -> Opt
     let trigger_list = root.get("triggers").and_then(|node| node.list()).unwrap_or_default();
     let (triggers, trigger_nodes) =
         trigger_list.iter().filter_map(|node| read_trigger(node, catalog)).unzip();
-    let step_nodes = root.require("steps").and_then(|node| node.list()).unwrap_or_default();
+    let mut step_nodes = root.require("steps").and_then(|node| node.list()).unwrap_or_default();
     if step_nodes.is_empty() || step_nodes.len() > MOST_STEPS {
         let message = format!("a workflow has 1 to {MOST_STEPS} steps, not {}", step_nodes.len());
         document.report(Diagnostic::error("wrong-value", root.node().at(), message));
     }
+    let main_steps = step_nodes.len();
+    step_nodes.extend(root.get("on_failure").and_then(|node| node.list()).unwrap_or_default());
     let ids = read_ids(&step_nodes);
-    let steps: Vec<Option<Step>> =
-        step_nodes.iter().enumerate().map(|(index, node)| read_step(node, index, &ids, catalog)).collect();
+    let steps: Vec<Option<Step>> = (step_nodes.iter().enumerate())
+        .map(|(index, node)| {
+            let part = if index < main_steps { 0..main_steps } else { main_steps..step_nodes.len() };
+            read_step(node, index, part, &ids, catalog)
+        })
+        .collect();
     let steps: Vec<Step> = steps.into_iter().collect::<Option<_>>()?;
-    let needs: Vec<Needs> = steps.iter().map(|step| step.needs.clone()).collect();
-    let graph = Graph::new(&needs).map_err(|cycles| report_cycles(&step_nodes, &steps, &cycles)).ok()?;
+    let graph = Graph::new(&edges(&steps, main_steps));
+    let graph = graph.map_err(|cycles| report_cycles(&step_nodes, &steps, &cycles)).ok()?;
+    let inputs = root.get("inputs").map(|node| read_parameters(&node));
+    if let Some(triggers) = root.get("triggers").filter(|_| inputs.is_some()) {
+        let message = "a playbook with `inputs` is called by others: nothing else starts it";
+        document.report(Diagnostic::error("wrong-key", triggers.key_at(), message).help("remove `triggers`"));
+    }
+    let shown = |step: &Step| Some(catalog.workflows().get(step.callee()?)?.clone());
+    let callees = steps.iter().filter_map(shown).map(|callee| (callee.name, callee.outputs)).collect();
     let vars = root.get("vars").and_then(|node| node.any_object().and(node.value().as_object()).cloned());
     let mut workflow = Workflow {
         name: name?.to_string(),
@@ -110,21 +170,43 @@ fn read(document: &Document, text: &str, catalog: &Catalog, rules: Rules) -> Opt
         attack: root.get("attack").and_then(|node| node.strings()).unwrap_or_default(),
         mode,
         triggers,
+        inputs,
         dedupe: root.get("dedupe").and_then(|node| read_dedupe(&node)),
+        concurrency: root.get("concurrency").and_then(|node| read_concurrency(&node)),
+        timeout: root.get("timeout").and_then(|node| node.time_limit()),
         vars: vars.unwrap_or_default(),
         steps,
+        main_steps,
         outputs: read_outputs(&root),
         graph,
         digest: digest(""),
-        text: text.to_owned(),
+        text,
         trigger_nodes,
+        callees,
     };
     if rules == Rules::All {
         lint::check(&root, &step_nodes, &workflow);
+        check_calls(&step_nodes, &workflow, catalog.workflows());
     }
     let bundle = serde_json::to_string(&workflow.bundle()).expect("texts by name have a JSON form");
     workflow.digest = digest(&bundle);
     Some(workflow)
+}
+
+/// What each step waits for. The steps of `on_failure` wait for all others.
+fn edges(steps: &[Step], main_steps: usize) -> Vec<Needs> {
+    let waits_for = |(index, step): (usize, &Step)| match index < main_steps {
+        true => step.needs.clone(),
+        false => step.needs.iter().copied().chain(0..main_steps).collect(),
+    };
+    steps.iter().enumerate().map(waits_for).collect()
+}
+
+fn read_concurrency(node: &Node<'_>) -> Option<Concurrency> {
+    let object = node.object(&["key", "on_conflict"])?;
+    let choices = [("queue", OnConflict::Queue), ("drop", OnConflict::Drop)];
+    let on_conflict = object.require("on_conflict").and_then(|node| node.one_of(&choices));
+    Some(Concurrency { key: object.require("key")?.template()?, on_conflict: on_conflict? })
 }
 
 fn read_outputs(root: &Object<'_>) -> BTreeMap<String, Condition> {

@@ -130,6 +130,8 @@ pub enum EngineNode {
     Approval,
     /// Waits for the clock.
     Delay,
+    /// Runs another playbook.
+    Workflow,
 }
 
 /// An HTTP request, and how its answer is read.
@@ -298,20 +300,27 @@ fn read_name(node: &Node<'_>) -> Option<String> {
 
 fn read_inputs(node: &Node<'_>) -> BTreeMap<String, Input> {
     let inputs = node.entries().into_iter();
-    inputs.filter_map(|(name, node)| Some((name.to_owned(), read_input(&node)?))).collect()
+    let read = |node: &Node<'_>| {
+        node.any_object().and_then(|object| object.require("summary"));
+        Input::read(node)
+    };
+    inputs.filter_map(|(name, node)| Some((name.to_owned(), read(&node)?))).collect()
 }
 
-fn read_input(node: &Node<'_>) -> Option<Input> {
-    let object = node.object(&["type", "required", "default", "one_of", "summary"])?;
-    let kind = object.require("type")?.one_of(&KINDS)?;
-    let summary = object.require("summary")?.string()?;
-    Some(Input {
-        kind,
-        is_required: object.get("required").and_then(|node| node.bool()).unwrap_or(false),
-        default: object.get("default").map(|node| node.value().clone()),
-        choices: object.get("one_of").and_then(|node| node.strings()).unwrap_or_default(),
-        summary: summary.to_owned(),
-    })
+impl Input {
+    /// Reads one entry of `inputs:`.
+    pub(crate) fn read(node: &Node<'_>) -> Option<Input> {
+        let object = node.object(&["type", "required", "default", "one_of", "summary"])?;
+        let kind = object.require("type")?.one_of(&KINDS)?;
+        let summary = object.get("summary").map_or(Some(""), |node| node.string())?;
+        Some(Input {
+            kind,
+            is_required: object.get("required").and_then(|node| node.bool()).unwrap_or(false),
+            default: object.get("default").map(|node| node.value().clone()),
+            choices: object.get("one_of").and_then(|node| node.strings()).unwrap_or_default(),
+            summary: summary.to_owned(),
+        })
+    }
 }
 
 fn read_action(object: &Object<'_>) -> Option<Action> {
@@ -329,8 +338,12 @@ fn read_action(object: &Object<'_>) -> Option<Action> {
         return node.string().map(str::to_owned).map(Action::Native);
     }
     if object.get("engine").is_some() {
-        let nodes =
-            [("set", EngineNode::Set), ("approval", EngineNode::Approval), ("delay", EngineNode::Delay)];
+        let nodes = [
+            ("set", EngineNode::Set),
+            ("approval", EngineNode::Approval),
+            ("delay", EngineNode::Delay),
+            ("workflow", EngineNode::Workflow),
+        ];
         return node.one_of(&nodes).map(Action::Engine);
     }
     let triggers = [

@@ -9,7 +9,7 @@ use model::{Asked, Digest, FailureClass, Mode, StepId, TriggerKind};
 use serde_json::{Map, Value};
 
 use crate::graph::Graph;
-use crate::manifest::{Effect, Manifest, OnDoubt};
+use crate::manifest::{Effect, EngineNode, Input, Manifest, OnDoubt};
 
 /// A workflow that has been read and checked.
 #[derive(Debug, Clone)]
@@ -26,12 +26,20 @@ pub struct Workflow {
     pub mode: Mode,
     /// What starts it.
     pub triggers: Vec<Trigger>,
+    /// What it takes where another playbook calls it; none: it is started by its triggers.
+    pub inputs: Option<BTreeMap<String, Input>>,
     /// Which alerts are one and the same.
     pub dedupe: Option<Dedupe>,
+    /// Which of its runs do not go on side by side.
+    pub concurrency: Option<Concurrency>,
+    /// How long a run may take.
+    pub timeout: Option<Duration>,
     /// Values with a name.
     pub vars: Map<String, Value>,
-    /// The steps, in the order in which they stand.
+    /// The steps, in the order in which they stand; those of `on_failure` behind all others.
     pub steps: Vec<Step>,
+    /// How many steps there are before those of `on_failure`.
+    pub main_steps: usize,
     /// What it gives.
     pub outputs: BTreeMap<String, Condition>,
     /// Which step needs which.
@@ -41,6 +49,8 @@ pub struct Workflow {
     /// The text.
     pub text: String,
     pub(crate) trigger_nodes: Vec<Arc<Manifest>>,
+    /// The outputs of the playbooks that it calls, where they are known.
+    pub(crate) callees: BTreeMap<String, Vec<String>>,
 }
 
 /// What starts a workflow.
@@ -65,6 +75,24 @@ pub struct Dedupe {
     pub window: Duration,
 }
 
+/// Which runs of a workflow do not go on side by side.
+#[derive(Debug, Clone)]
+pub struct Concurrency {
+    /// Runs with the same key do not.
+    pub key: Template,
+    /// What becomes of the later one.
+    pub on_conflict: OnConflict,
+}
+
+/// What becomes of a run whose key another run holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnConflict {
+    /// It waits for its turn.
+    Queue,
+    /// It is kept, and does nothing.
+    Drop,
+}
+
 /// One step.
 #[derive(Debug, Clone)]
 pub struct Step {
@@ -84,12 +112,16 @@ pub struct Step {
     pub needs: Needs,
     /// Whether it is performed.
     pub condition: Option<Condition>,
+    /// The list for each item of which it is performed.
+    pub each: Option<Each>,
     /// What goes into the node.
     pub inputs: BTreeMap<String, ValueTemplate>,
     /// How long a call may take.
     pub timeout: Duration,
     /// When it is tried again.
     pub retry: Option<Retry>,
+    /// What its output has to be before it counts as done; until then it is performed again.
+    pub until: Option<Condition>,
     /// What its failure means for the steps behind it.
     pub on_error: OnError,
     /// The gate before it; for an approval that is a step of its own, the question itself.
@@ -98,6 +130,35 @@ pub struct Step {
 
 /// The steps that a step needs, as indices into the workflow's steps, in the order in which they are listed.
 pub type Needs = Vec<usize>;
+
+/// The list for each item of which a step is performed.
+#[derive(Debug, Clone)]
+pub struct Each {
+    /// The list.
+    pub list: Condition,
+    /// The root under which the step reads its item.
+    pub name: String,
+    /// How long the list may be; with a longer one the step fails before anything is done.
+    pub max_items: Option<u32>,
+    /// How many items are under way at once.
+    pub max_parallel: u32,
+    /// What the failure of one item means for the others.
+    pub on_item_error: OnItemError,
+}
+
+impl Each {
+    /// How long a list may be where the playbook does not say.
+    pub const MOST_ITEMS: u32 = 1000;
+}
+
+/// What the failure of one item means for the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnItemError {
+    /// No further item is begun, and the step ends as the item did.
+    Stop,
+    /// The others are performed, and the step is done.
+    Continue,
+}
 
 /// When a step is tried again.
 #[derive(Debug, Clone)]
@@ -153,6 +214,11 @@ impl Workflow {
         self.steps.iter().find(|step| step.id == *id)
     }
 
+    /// The steps that are performed where the run has failed.
+    pub fn handlers(&self) -> std::ops::Range<usize> {
+        self.main_steps..self.steps.len()
+    }
+
     /// The index of the step with this name.
     pub fn index(&self, id: &StepId) -> Option<usize> {
         self.steps.iter().position(|step| step.id == *id)
@@ -160,6 +226,15 @@ impl Workflow {
 }
 
 impl Step {
+    /// The playbook that the step calls.
+    pub fn callee(&self) -> Option<&str> {
+        let is_call = self.node.engine_node() == Some(EngineNode::Workflow);
+        match self.inputs.get("workflow") {
+            Some(ValueTemplate::Literal(Value::String(name))) if is_call => Some(name),
+            _ => None,
+        }
+    }
+
     /// Whether the step's own `if` looks at the status of that step, and so decides for itself what it means.
     pub fn looks_at_status(&self, id: &StepId) -> bool {
         let reads = |reference: &expr::Reference| {

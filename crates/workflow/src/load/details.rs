@@ -1,22 +1,23 @@
-//! The blocks of a step: retry and approval.
+//! The blocks of a step: retry, foreach and approval.
 
 use std::time::Duration;
 
-use model::Asked;
+use model::{Asked, StepId};
 
 use crate::diagnostic::Diagnostic;
 use crate::load::text_of;
-use crate::workflow::{Approval, Retry, RetryOn};
-use crate::yaml::{Node, suggest};
+use crate::workflow::{Approval, Each, OnItemError, Retry, RetryOn};
+use crate::yaml::{Node, Object, suggest};
 
-pub(super) fn read_retry(node: &Node<'_>) -> Option<Retry> {
+pub(super) fn read_retry(node: &Node<'_>, is_polled: bool) -> Option<Retry> {
     let object = node.object(&["max", "wait", "backoff", "on"])?;
-    let max = object.require("max").and_then(|node| node.integer(2..=20));
+    let max = object.require("max").and_then(|node| node.integer(2..=100));
     let backoff = object.get("backoff").map_or(Some(2.0), |node| match node.value().as_f64() {
         Some(factor) if (1.0..=10.0).contains(&factor) => Some(factor),
         _ => node.expected("a number from 1 to 10"),
     });
-    let on = object.require("on").and_then(|node| node.list()).unwrap_or_default();
+    let on = if is_polled { object.get("on") } else { object.require("on") };
+    let on = on.and_then(|node| node.list()).unwrap_or_default();
     Some(Retry {
         max: u32::try_from(max?).unwrap_or(u32::MAX),
         wait: object.get("wait").and_then(|node| node.duration()).unwrap_or(Duration::from_secs(1)),
@@ -43,6 +44,52 @@ pub(super) fn read_retry_on(node: &Node<'_>) -> Option<RetryOn> {
             None
         }
     }
+}
+
+const RESERVED: [&str; 11] = [
+    "alert",
+    "approvals",
+    "error",
+    "errors",
+    "inputs",
+    "output",
+    "run",
+    "status",
+    "steps",
+    "trigger",
+    "vars",
+];
+
+/// `foreach` and the keys that belong to it.
+pub(super) fn read_each(object: &Object<'_>) -> Option<Each> {
+    const BELONGING: [&str; 4] = ["as", "max_items", "max_parallel", "on_item_error"];
+    let Some(list) = object.get("foreach") else {
+        for node in BELONGING.into_iter().filter_map(|key| object.get(key)) {
+            let message = "this belongs to `foreach`, which the step does not have";
+            let help = "add `foreach:` with a list, or remove this key";
+            node.report(Diagnostic::error("wrong-key", node.key_at(), message).help(help));
+        }
+        return None;
+    };
+    let name = object.get("as").map_or(Some("item"), |node| {
+        let name = node.string()?;
+        let is_free = name.parse::<StepId>().is_ok() && !RESERVED.contains(&name);
+        if is_free {
+            Some(name)
+        } else {
+            node.not("a name for the item: write a word of your own, as in `as: file`")
+        }
+    });
+    let number = |key: &str, most: u32| object.get(key).and_then(|node| node.integer(1..=u64::from(most)));
+    let choices = [("stop", OnItemError::Stop), ("continue", OnItemError::Continue)];
+    let on_item_error = object.get("on_item_error").and_then(|node| node.one_of(&choices));
+    Some(Each {
+        list: list.condition()?,
+        name: name?.to_owned(),
+        max_items: number("max_items", Each::MOST_ITEMS).and_then(|items| items.try_into().ok()),
+        max_parallel: number("max_parallel", 100).and_then(|items| items.try_into().ok()).unwrap_or(10),
+        on_item_error: on_item_error.unwrap_or(OnItemError::Stop),
+    })
 }
 
 pub(super) fn read_approval(node: &Node<'_>, is_gate: bool) -> Option<Approval> {

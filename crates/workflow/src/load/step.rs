@@ -1,19 +1,20 @@
 //! One step: its keys, what it needs, and what it does to the world.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use model::StepId;
 
 use crate::catalog::Catalog;
 use crate::diagnostic::Diagnostic;
-use crate::load::details::{read_approval, read_retry};
+use crate::load::details::{read_approval, read_each, read_retry};
 use crate::load::inputs::read_inputs;
 use crate::load::{read_id, read_uses, text_of};
 use crate::manifest::{Action, EFFECTS, Effect, EngineNode, Manifest, OnDoubt};
 use crate::workflow::{Needs, OnError, Step};
 use crate::yaml::{Node, Object, suggest};
 
-const STEP_KEYS: [&str; 12] = [
+const STEP_KEYS: [&str; 18] = [
     "id",
     "title",
     "uses",
@@ -21,9 +22,15 @@ const STEP_KEYS: [&str; 12] = [
     "effect",
     "needs",
     "if",
+    "foreach",
+    "as",
+    "max_items",
+    "max_parallel",
+    "on_item_error",
     "with",
     "timeout",
     "retry",
+    "until",
     "on_error",
     "approval",
 ];
@@ -49,14 +56,16 @@ pub(super) fn read_ids(steps: &[Node<'_>]) -> BTreeMap<StepId, usize> {
 pub(super) fn read_step(
     node: &Node<'_>,
     index: usize,
+    part: Range<usize>,
     ids: &BTreeMap<StepId, usize>,
     catalog: &Catalog,
 ) -> Option<Step> {
     let object = node.object(&STEP_KEYS)?;
     let id = object.get("id").and_then(|node| node.string()?.parse().ok());
-    let needs = read_needs(&object, index, ids);
+    let needs = read_needs(&object, index, part, ids);
     let condition = object.get("if").and_then(|node| node.condition());
-    let retry = object.get("retry").and_then(|node| read_retry(&node));
+    let until = object.get("until").and_then(|node| node.condition());
+    let retry = object.get("retry").and_then(|node| read_retry(&node, until.is_some()));
     let timeout = object.get("timeout").and_then(|node| node.time_limit());
     let choices = [("fail", OnError::Fail), ("continue", OnError::Continue)];
     let on_error = object.get("on_error").and_then(|node| node.one_of(&choices)).unwrap_or(OnError::Fail);
@@ -91,6 +100,9 @@ pub(super) fn read_step(
             (approval, read_inputs(node, with.as_ref(), &manifest))
         }
     };
+    let each = read_each(&object);
+    check_until(&object, effect, &manifest);
+    check_engine_step(&object, &manifest);
     Some(Step {
         id: id?,
         title: object.get("title").and_then(|node| node.template()),
@@ -99,23 +111,35 @@ pub(super) fn read_step(
         on_doubt: if effect == Effect::Read { OnDoubt::Retry } else { manifest.on_doubt },
         needs,
         condition,
+        each,
         inputs,
         timeout: timeout.unwrap_or(manifest.timeout),
         retry,
+        until,
         on_error,
         approval,
         node: manifest,
     })
 }
 
-pub(super) fn read_needs(object: &Object<'_>, index: usize, ids: &BTreeMap<StepId, usize>) -> Needs {
+pub(super) fn read_needs(
+    object: &Object<'_>,
+    index: usize,
+    part: Range<usize>,
+    ids: &BTreeMap<StepId, usize>,
+) -> Needs {
     let Some(node) = object.get("needs") else {
-        return index.checked_sub(1).into_iter().collect();
+        return index.checked_sub(1).filter(|previous| part.contains(previous)).into_iter().collect();
     };
     let mut needs = Needs::new();
     for need in node.list().unwrap_or_default() {
         let Some(name) = need.string() else { continue };
         match name.parse::<StepId>().ok().and_then(|id| ids.get(&id)) {
+            Some(step) if !part.contains(step) => {
+                let message = format!("`{name}` stands in the other part of the playbook");
+                let help = "`on_failure` begins when all steps have ended: its steps need only each other";
+                need.report(Diagnostic::error("unknown-step", need.at(), message).help(help));
+            }
             Some(step) if !needs.contains(step) => needs.push(*step),
             Some(_) => {}
             None => {
@@ -144,6 +168,55 @@ pub(super) fn read_effect(object: &Object<'_>, manifest: &Manifest) -> Effect {
             let help = "say `read` (it looks), `write` (it changes what disturbs nobody) or `disrupt`";
             object.node().report(Diagnostic::error("missing-key", object.node().at(), message).help(help));
             Effect::Disrupt
+        }
+    }
+}
+
+fn check_until(object: &Object<'_>, effect: Effect, manifest: &Manifest) {
+    let Some(until) = object.get("until") else { return };
+    let finding = if effect != Effect::Read || manifest.engine_node().is_some() {
+        let message = "only a step that looks is performed until something holds";
+        Diagnostic::error("wrong-key", until.key_at(), message).help("remove `until`")
+    } else if object.get("retry").is_none() {
+        let message = "`until` needs a `retry` that says how often and how long";
+        Diagnostic::error("missing-key", until.key_at(), message)
+            .help("add `retry: { max: 20, wait: 15s, backoff: 1 }`")
+    } else {
+        return;
+    };
+    until.report(finding);
+}
+
+/// What the engine performs itself makes no call, so nothing can be said about that call.
+fn check_engine_step(object: &Object<'_>, manifest: &Manifest) {
+    let Some(engine_node) = manifest.engine_node() else { return };
+    for node in ["retry", "connection", "timeout"].into_iter().filter_map(|key| object.get(key)) {
+        let message = format!(
+            "`{}` is performed by the engine and makes no call: this means nothing here",
+            manifest.name
+        );
+        node.report(Diagnostic::error("wrong-key", node.key_at(), message).help("remove this key"));
+    }
+    if let Some(foreach) = object.get("foreach").filter(|_| engine_node == EngineNode::Approval) {
+        let message = "an approval of its own is asked once, not for each item";
+        let help = "give the step that acts on the items an `approval:`: then each item is asked for";
+        foreach.report(Diagnostic::error("wrong-key", foreach.key_at(), message).help(help));
+    }
+    if let Some(approval) = object.get("approval").filter(|_| engine_node == EngineNode::Workflow) {
+        let message = "a playbook that is called has gates of its own";
+        let help = "put the gate before what disrupts there, or an `approval` step before this one";
+        approval.report(Diagnostic::error("wrong-key", approval.key_at(), message).help(help));
+    }
+    if engine_node == EngineNode::Workflow {
+        let callee = object.get("with").and_then(|with| with.any_object()?.get("workflow"));
+        if let Some(callee) =
+            callee.filter(|callee| callee.value().as_str().is_some_and(|name| name.contains("{{")))
+        {
+            let message = "which playbook is called has to stand in the file";
+            callee.report(
+                Diagnostic::error("wrong-value", callee.at(), message)
+                    .help("write its name, as in `enrich_hash`"),
+            );
         }
     }
 }

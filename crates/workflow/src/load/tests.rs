@@ -2,6 +2,8 @@ use insta::assert_snapshot;
 
 use super::*;
 
+mod language;
+
 const NODES: [(&str, &str); 5] = [
     (
         "webhook",

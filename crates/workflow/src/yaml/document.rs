@@ -76,6 +76,14 @@ impl Document {
         self.findings.borrow_mut().push(diagnostic);
     }
 
+    /// Reads something without keeping what is found wrong with it.
+    pub(crate) fn quietly<T>(&self, read: impl FnOnce() -> T) -> T {
+        let findings = self.findings.borrow().clone();
+        let value = read();
+        *self.findings.borrow_mut() = findings;
+        value
+    }
+
     /// Keeps these bytes out of every finding.
     pub fn hide(&self, at: Range<usize>) {
         self.findings.borrow_mut().hide(at);
