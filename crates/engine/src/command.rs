@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::StepKey;
+use model::{Parent, RunId, StepKey};
 use serde_json::Value;
 use workflow::Manifest;
 
@@ -25,4 +25,18 @@ pub struct Command {
     /// Whether the intent, and with it everything before it, has to be on disk before anything is sent: the call leaves
     /// a trace in the world, and a run that has forgotten it would leave another.
     pub needs_durable_intent: bool,
+}
+
+/// A run that performs a step of another. It is derived from that run's state; whoever drives it makes the run if it is
+/// not there yet, and tells its end with [`crate::Input::ChildEnded`].
+#[derive(Debug, Clone)]
+pub struct Child {
+    /// The step that called it.
+    pub parent: Parent,
+    /// The run.
+    pub run: RunId,
+    /// The workflow that it executes.
+    pub workflow: String,
+    /// What it is called with.
+    pub inputs: Arc<Value>,
 }

@@ -1,11 +1,16 @@
 //! What follows at once from an input.
 
+use std::sync::Arc;
+
 use model::{
-    Decision, Digest, Event, Failure, FailureClass, Outcome, Person, Record, Resolution, StepKey, Timestamp,
+    Decision, Digest, Event, Failure, FailureClass, Held, Outcome, Person, Record, Resolution, RunId,
+    RunStatus, StepKey, Timestamp,
 };
-use workflow::{Effect, OnDoubt};
+use serde_json::Value;
+use workflow::{Effect, OnConflict, OnDoubt};
 
 use crate::input::{Input, Rejected, Start};
+use crate::place::Place;
 use crate::prepare;
 use crate::retry;
 use crate::run::{Phase, Run};
@@ -20,8 +25,17 @@ impl Run {
         let workflow =
             model::WorkflowRef { name: self.workflow.name.clone(), source: self.workflow.digest.clone() };
         let mode = self.workflow.mode;
-        let Start { trigger, alert } = start;
-        self.record(Event::RunStarted { workflow, mode, trigger, alert }, now, journal);
+        let Start { trigger, alert, turn } = start;
+        let (concurrency, held_by) = turn.map_or((None, None), |turn| (Some(turn.key), turn.held_by));
+        self.record(Event::RunStarted { workflow, mode, trigger, alert, concurrency }, now, journal);
+        let on_conflict = self.workflow.concurrency.as_ref().map(|concurrency| concurrency.on_conflict);
+        let then = match on_conflict {
+            Some(OnConflict::Drop) => Held::Dropped,
+            Some(OnConflict::Queue) | None => Held::Queued,
+        };
+        if let Some(by) = held_by {
+            self.record(Event::RunHeld { by, then }, now, journal);
+        }
     }
 
     pub(crate) fn decide(
@@ -35,6 +49,17 @@ impl Run {
             Input::Tick | Input::Recovered => Ok(()),
             _ if !is_live => Err(Rejected::Finished),
             Input::Finished { step, attempt, outcome } => self.finish(step, attempt, outcome, now, journal),
+            Input::ChildEnded { step, run, status, outputs, error } => {
+                let event = self.child_ended(step, run, status, outputs, error)?;
+                self.record(event, now, journal);
+                Ok(())
+            }
+            Input::Admitted => {
+                if self.is_queued {
+                    self.record(Event::RunAdmitted, now, journal);
+                }
+                Ok(())
+            }
             Input::Decided { step, decision, by, reason, digest } => {
                 let reason = reason.filter(|reason| !reason.trim().is_empty());
                 let digest = self.check_decision(&step, decision, &by, reason.as_deref(), digest)?;
@@ -61,12 +86,8 @@ impl Run {
 
     /// What is due by the clock, before anything else is looked at: an answer that comes too late comes too late.
     pub(crate) fn elapse(&mut self, now: Timestamp, journal: &mut Vec<Record>) {
-        for index in 0..self.steps.len() {
-            let (step, state) = self.at(index);
-            if state.state.wake_at().is_none_or(|at| at > now) {
-                continue;
-            }
-            let key: StepKey = step.id.clone().into();
+        for place in self.places_where(|state| state.wake_at().is_some_and(|at| at <= now)) {
+            let (key, state) = (self.key_of(place), self.state_at(place));
             let event = if let State::Retrying(prepared, _) = &state.state {
                 started(key, state.attempt + 1, prepared.clone())
             } else if matches!(state.state, State::Asking(_)) {
@@ -75,6 +96,9 @@ impl Run {
                 Event::StepSucceeded { step: key, output: serde_json::json!({}).into() }
             };
             self.record(event, now, journal);
+        }
+        if self.deadline().is_some_and(|deadline| deadline <= now) {
+            self.record(Event::RunTimedOut, now, journal);
         }
     }
 
@@ -86,13 +110,28 @@ impl Run {
         now: Timestamp,
         journal: &mut Vec<Record>,
     ) -> Result<(), Rejected> {
-        let index = self.index(&key).ok_or_else(|| Rejected::NoSuchStep(key.clone()))?;
-        let (step, state) = self.at(index);
+        let place = self.place(&key).ok_or_else(|| Rejected::NoSuchStep(key.clone()))?;
+        let outcome = self.without_excess(place, outcome);
+        let is_there = self.has_come_true(place, &outcome);
+        let (step, state) = (self.step_at(place), self.state_at(place));
         if !matches!(state.state, State::Running(_)) || state.attempt != attempt {
             return Err(Rejected::Stale { step: key, attempt });
         }
-        let event = match self.without_excess(index, outcome) {
-            Outcome::Succeeded(output) => Event::StepSucceeded { step: key, output },
+        let event = match outcome {
+            Outcome::Succeeded(output) => match is_there {
+                Ok(true) => Event::StepSucceeded { step: key, output },
+                Ok(false) => {
+                    let retry_at =
+                        retry::next_look(self.id, step, attempt, now).filter(|_| !self.is_cancelled);
+                    let message = format!("`until` does not hold after {attempt} attempts");
+                    let failure = Failure::new(FailureClass::NotYet, message);
+                    Event::StepFailed { step: key, failure, retry_at }
+                }
+                Err(message) => {
+                    let failure = Failure::new(FailureClass::Input, format!("`until`: {message}"));
+                    Event::StepFailed { step: key, failure, retry_at: None }
+                }
+            },
             Outcome::Unknown(failure) if step.on_doubt == OnDoubt::Ask => {
                 Event::StepInDoubt { step: key, failure }
             }
@@ -106,23 +145,62 @@ impl Run {
     }
 
     /// An output that is too large to be kept fails a step that only looks; elsewhere the thing is done, and that counts.
-    fn without_excess(&self, index: usize, outcome: Outcome) -> Outcome {
+    fn without_excess(&self, place: Place, outcome: Outcome) -> Outcome {
         let Outcome::Succeeded(output) = &outcome else { return outcome };
         let Err(message) = prepare::check_size(output) else { return outcome };
-        if self.at(index).0.effect == Effect::Read {
+        if self.step_at(place).effect == Effect::Read {
             return Outcome::Failed(Failure::new(FailureClass::Response, format!("the output {message}")));
         }
         Outcome::Succeeded(serde_json::json!({ "left_out": message }).into())
     }
 
+    /// Whether the step's `until` holds for what came.
+    fn has_come_true(&mut self, place: Place, outcome: &Outcome) -> Result<bool, String> {
+        let (Some(until), Outcome::Succeeded(output)) = (self.step_at(place).until.clone(), outcome) else {
+            return Ok(true);
+        };
+        self.scope.set(&["output"], output.as_ref().clone());
+        let holds = self.with_item(place, |run| until.holds(&run.scope).map_err(|error| error.message));
+        self.scope.remove("output");
+        holds
+    }
+
+    fn child_ended(
+        &self,
+        key: StepKey,
+        run: RunId,
+        status: RunStatus,
+        outputs: Arc<Value>,
+        error: Option<String>,
+    ) -> Result<Event, Rejected> {
+        let place = self.place(&key).ok_or_else(|| Rejected::NoSuchStep(key.clone()))?;
+        let state = &self.state_at(place).state;
+        let State::Called(called) = state else {
+            return Err(Rejected::NotWaiting { step: key, status: state.status() });
+        };
+        if called.run != run {
+            return Err(Rejected::NotWaiting { step: key, status: state.status() });
+        }
+        if status == RunStatus::Succeeded {
+            return Ok(Event::StepSucceeded { step: key, output: outputs });
+        }
+        let why = error.unwrap_or_else(|| status.as_str().to_owned());
+        let message = format!("the run {run} of `{}` did not succeed: {why}", called.workflow);
+        Ok(Event::StepFailed {
+            step: key,
+            failure: Failure::new(FailureClass::Workflow, message),
+            retry_at: None,
+        })
+    }
+
     /// Every attempt that was under way has an outcome that nobody saw.
     pub(crate) fn recover(&mut self, now: Timestamp, journal: &mut Vec<Record>) {
-        for index in 0..self.steps.len() {
-            let (step, state) = self.at(index);
+        for place in self.places_where(|state| matches!(state, State::Running(_))) {
+            let (step, state) = (self.step_at(place), self.state_at(place));
             let State::Running(prepared) = &state.state else {
                 continue;
             };
-            let key: StepKey = step.id.clone().into();
+            let key = self.key_of(place);
             let message = format!("the process ended while attempt {} was under way", state.attempt);
             let failure = Failure::new(FailureClass::Interrupted, message);
             let event = match step.on_doubt {
@@ -144,9 +222,10 @@ impl Run {
         reason: Option<&str>,
         seen: Option<Digest>,
     ) -> Result<Digest, Rejected> {
-        let index = self.index(key).ok_or_else(|| Rejected::NoSuchStep(key.clone()))?;
-        let State::Asking(asking) = &self.at(index).1.state else {
-            return Err(Rejected::NotWaiting { step: key.clone(), status: self.at(index).1.state.status() });
+        let place = self.place(key).ok_or_else(|| Rejected::NoSuchStep(key.clone()))?;
+        let state = &self.state_at(place).state;
+        let State::Asking(asking) = state else {
+            return Err(Rejected::NotWaiting { step: key.clone(), status: state.status() });
         };
         let request = &asking.request;
         if let Some(role) = &request.from.role
@@ -173,12 +252,12 @@ impl Run {
         by: &Person,
         reason: &str,
     ) -> Result<(), Rejected> {
-        let index = self.index(key).ok_or_else(|| Rejected::NoSuchStep(key.clone()))?;
-        let state = &self.at(index).1.state;
+        let place = self.place(key).ok_or_else(|| Rejected::NoSuchStep(key.clone()))?;
+        let state = &self.state_at(place).state;
         if !matches!(state, State::InDoubt(..)) {
             return Err(Rejected::NotWaiting { step: key.clone(), status: state.status() });
         }
-        if let Some(role) = self.governing_role(index)
+        if let Some(role) = self.governing_role(place.step)
             && !by.roles.iter().any(|given| given == role)
         {
             return Err(Rejected::NotAllowed { person: by.name.clone(), role: role.to_owned() });
@@ -194,13 +273,13 @@ impl Run {
 
     /// The role that it takes to say what became of a step; none: anybody may.
     pub(crate) fn resolver_role(&self, key: &StepKey) -> Option<&str> {
-        self.governing_role(self.index(key)?)
+        self.governing_role(self.place(key)?.step)
     }
 
     /// The role that its approval asked for, or the closest approval before it that asked for one: whoever may approve a
     /// step may say what became of it.
     fn governing_role(&self, index: usize) -> Option<&str> {
-        let role = |index: usize| self.at(index).0.approval.as_ref()?.from.role.as_deref();
+        let role = |index: usize| self.step_at(index.into()).approval.as_ref()?.from.role.as_deref();
         let graph = &self.workflow.graph;
         let before = graph.order().iter().rev().filter(|step| graph.is_before(**step, index));
         role(index).or_else(|| before.copied().filter(|step| self.is_approval(*step)).find_map(role))

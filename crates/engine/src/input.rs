@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{Decision, Digest, Outcome, Person, Resolution, StepKey, StepStatus, Trigger};
+use model::{Decision, Digest, Outcome, Person, Resolution, RunId, RunStatus, StepKey, StepStatus, Trigger};
 use serde_json::Value;
 
 /// What starts a run.
@@ -10,8 +10,19 @@ use serde_json::Value;
 pub struct Start {
     /// What started it.
     pub trigger: Trigger,
-    /// The alert, as the sender wrote it.
+    /// The alert, as the sender wrote it; the inputs, where another run called this one.
     pub alert: Arc<Value>,
+    /// The key of the workflow's `concurrency`, and whether it is free.
+    pub turn: Option<Turn>,
+}
+
+/// The key of a workflow's `concurrency`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    /// The key.
+    pub key: String,
+    /// The run that holds it; none: it is free.
+    pub held_by: Option<RunId>,
 }
 
 /// What a run is told.
@@ -26,6 +37,21 @@ pub enum Input {
         /// What became of it.
         outcome: Outcome,
     },
+    /// A run that performs a step has ended, or could not be started.
+    ChildEnded {
+        /// The step that called it.
+        step: StepKey,
+        /// Which run.
+        run: RunId,
+        /// How it ended.
+        status: RunStatus,
+        /// What it gave.
+        outputs: Arc<Value>,
+        /// Why it did not succeed.
+        error: Option<String>,
+    },
+    /// It is the turn of a run that waited for another one of its workflow.
+    Admitted,
     /// A person answered an approval.
     Decided {
         /// Which step.

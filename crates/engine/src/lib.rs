@@ -8,7 +8,9 @@
 mod apply;
 mod command;
 mod decide;
+mod each;
 mod input;
+mod place;
 mod prepare;
 pub mod rehearsal;
 mod retry;
@@ -18,8 +20,8 @@ mod settle;
 mod state;
 mod summary;
 
-pub use command::Command;
-pub use input::{Input, Rejected, Start};
+pub use command::{Child, Command};
+pub use input::{Input, Rejected, Start, Turn};
 pub use run::{Corrupt, Run};
 pub use scope::start_scope;
 

@@ -54,6 +54,12 @@ pub(crate) fn inputs(step: &Step, scope: &Scope) -> Result<Value, String> {
     Ok(inputs)
 }
 
+/// What a step calls another playbook with.
+pub(crate) fn call(step: &Step, scope: &Scope) -> Result<Value, String> {
+    let inputs = inputs(step, scope)?;
+    Ok(inputs.get("inputs").cloned().unwrap_or_else(|| json!({})))
+}
+
 /// How long a `delay` waits.
 pub(crate) fn delay(step: &Step, scope: &Scope) -> Result<Duration, String> {
     let inputs = inputs(step, scope)?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::{Failure, RunId, Timestamp};
 use sha2::{Digest as _, Sha256};
-use workflow::Step;
+use workflow::{Retry, Step};
 
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
@@ -20,10 +20,21 @@ pub(crate) fn next(
     if attempt >= retry.max || !retry.on.iter().any(|on| on.matches(failure.class)) {
         return None;
     }
-    let grown = retry.wait.as_secs_f64() * retry.backoff.powi(i32::try_from(attempt).unwrap_or(i32::MAX) - 1);
-    let grown = Duration::try_from_secs_f64(grown).unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT);
-    let wait = grown.mul_f64(jitter(run, step, attempt)).max(failure.retry_after().unwrap_or_default());
+    let wait = wait(retry, attempt)
+        .mul_f64(jitter(run, step, attempt))
+        .max(failure.retry_after().unwrap_or_default());
     Some(now.after(wait.min(LONGEST_WAIT)))
+}
+
+/// When a step whose `until` does not hold looks again; none: it has looked often enough.
+pub(crate) fn next_look(run: RunId, step: &Step, attempt: u32, now: Timestamp) -> Option<Timestamp> {
+    let retry = step.retry.as_ref().filter(|retry| attempt < retry.max)?;
+    Some(now.after(wait(retry, attempt).mul_f64(jitter(run, step, attempt)).min(LONGEST_WAIT)))
+}
+
+fn wait(retry: &Retry, attempt: u32) -> Duration {
+    let grown = retry.wait.as_secs_f64() * retry.backoff.powi(i32::try_from(attempt).unwrap_or(i32::MAX) - 1);
+    Duration::try_from_secs_f64(grown).unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT)
 }
 
 /// A factor from 0.75 to 1.25 that is the same whenever it is asked for: a hash of run, step and attempt.

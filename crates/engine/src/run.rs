@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use expr::Scope;
-use model::{Event, Outcome, Record, RunId, RunStatus, RunSummary, StepId, StepKey, StepStatus, Timestamp};
-use workflow::{Effect, Step, Workflow};
+use model::{
+    Event, Outcome, Parent, Record, RunId, RunStatus, RunSummary, StepId, StepKey, StepStatus, Timestamp,
+};
+use workflow::{Effect, Workflow};
 
-use crate::command::Command;
+use crate::command::{Child, Command};
 use crate::input::{Input, Rejected, Start};
+use crate::place::Place;
 use crate::scope;
 use crate::state::{State, StepState};
 use crate::summary;
@@ -22,10 +25,17 @@ pub struct Run {
     pub(crate) phase: Phase,
     pub(crate) is_cancelled: bool,
     pub(crate) is_in_vain: bool,
+    pub(crate) is_timed_out: bool,
+    /// Whether it waits for another run of its workflow.
+    pub(crate) is_queued: bool,
     pub(crate) is_shadow: bool,
+    pub(crate) concurrency: Option<String>,
+    pub(crate) parent: Option<Parent>,
     pub(crate) about: String,
     pub(crate) error: Option<String>,
     pub(crate) started_at: Timestamp,
+    /// When its turn came; its time limit counts from here.
+    pub(crate) began_at: Timestamp,
     pub(crate) updated_at: Timestamp,
     pub(crate) next_seq: u32,
 }
@@ -113,14 +123,11 @@ impl Run {
 
     /// The calls that are to be made: one for each step that is being performed.
     pub fn commands(&self) -> Vec<Command> {
-        let pairs = self.workflow.steps.iter().zip(&self.steps);
-        let running = pairs.filter_map(|(step, state)| {
+        let command = |place: Place| {
+            let (step, state) = (self.step_at(place), self.state_at(place));
             let State::Running(prepared) = &state.state else { return None };
-            Some((step, state, prepared))
-        });
-        running
-            .map(|(step, state, prepared)| Command {
-                step: step.id.clone().into(),
+            Some(Command {
+                step: self.key_of(place),
                 attempt: state.attempt,
                 node: step.node.clone(),
                 connection: step.connection.clone(),
@@ -128,12 +135,46 @@ impl Run {
                 timeout: step.timeout,
                 needs_durable_intent: step.effect != Effect::Read,
             })
-            .collect()
+        };
+        self.places().filter_map(command).collect()
+    }
+
+    /// The runs that perform steps of this one, from before they exist until their end has been told.
+    pub fn children(&self) -> Vec<Child> {
+        let depth = self.parent.as_ref().map_or(1, |parent| parent.depth + 1);
+        let child = |place: Place| {
+            let State::Called(called) = &self.state_at(place).state else { return None };
+            let step = self.key_of(place);
+            Some(Child {
+                parent: Parent { run: self.id, step, about: self.about.clone(), depth },
+                run: called.run,
+                workflow: called.workflow.clone(),
+                inputs: called.inputs.clone(),
+            })
+        };
+        self.places().filter_map(child).collect()
+    }
+
+    /// The step that called this run, where one did.
+    pub fn parent(&self) -> Option<&Parent> {
+        self.parent.as_ref()
     }
 
     /// When the clock has to look at the run again.
     pub fn wake_at(&self) -> Option<Timestamp> {
-        self.steps.iter().filter_map(|step| step.state.wake_at()).min()
+        let steps = self.places().filter_map(|place| self.state_at(place).state.wake_at());
+        steps.chain(self.deadline()).min()
+    }
+
+    /// When the run has taken longer than it may.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        let main = self.steps.get(..self.workflow.main_steps).unwrap_or_default();
+        let is_bounded = self.phase == Phase::Live
+            && !self.is_queued
+            && !self.is_timed_out
+            && !self.is_cancelled
+            && main.iter().any(|step| !step.state.is_settled());
+        self.workflow.timeout.filter(|_| is_bounded).map(|timeout| self.began_at.after(timeout))
     }
 
     /// The row that lists show.
@@ -169,7 +210,7 @@ impl Run {
     }
 
     fn empty(id: RunId, workflow: Arc<Workflow>) -> Run {
-        let pending = StepState { state: State::Pending, since: Timestamp::default(), attempt: 0 };
+        let pending = StepState::pending(Timestamp::default());
         Run {
             id,
             steps: vec![pending; workflow.steps.len()],
@@ -178,10 +219,15 @@ impl Run {
             phase: Phase::Empty,
             is_cancelled: false,
             is_in_vain: false,
+            is_timed_out: false,
+            is_queued: false,
             is_shadow: false,
+            concurrency: None,
+            parent: None,
             about: String::new(),
             error: None,
             started_at: Timestamp::default(),
+            began_at: Timestamp::default(),
             updated_at: Timestamp::default(),
             next_seq: 0,
         }
@@ -192,15 +238,5 @@ impl Run {
         let record = Record { v: Record::VERSION, seq: self.next_seq, at: now, event };
         self.apply(&record).expect("the engine decides only what can be");
         journal.push(record);
-    }
-
-    pub(crate) fn index(&self, key: &StepKey) -> Option<usize> {
-        let index = self.workflow.index(&key.step)?;
-        key.item.is_none().then_some(index)
-    }
-
-    pub(crate) fn at(&self, index: usize) -> (&Step, &StepState) {
-        let step = self.workflow.steps.get(index).expect("steps are named by their index");
-        (step, self.steps.get(index).expect("there is a state for each step"))
     }
 }

@@ -9,9 +9,14 @@ use workflow::Workflow;
 
 use crate::input::Start;
 
-/// What can be read before a run exists: `when` and the key of `dedupe`.
-pub fn start_scope(start: &Start) -> Scope {
-    Scope::new(json!({ "alert": *start.alert, "trigger": trigger(&start.trigger) }))
+/// What can be read before a run exists: `when` and the keys of `dedupe` and `concurrency`.
+pub fn start_scope(workflow: &Workflow, start: &Start) -> Scope {
+    Scope::new(json!({ data_root(workflow): *start.alert, "trigger": trigger(&start.trigger) }))
+}
+
+/// The root under which a run reads what it was started with.
+fn data_root(workflow: &Workflow) -> &'static str {
+    if workflow.inputs.is_some() { "inputs" } else { "alert" }
 }
 
 /// The roots of a run that has not started.
@@ -35,7 +40,7 @@ pub(crate) fn begin(
     alert: &Arc<Value>,
     record: &Record,
 ) {
-    scope.set(&["alert"], alert.as_ref().clone());
+    scope.set(&[data_root(workflow)], alert.as_ref().clone());
     scope.set(&["trigger"], trigger(of));
     scope.set(&["run"], json!({ "id": run, "workflow": workflow.name, "started_at": record.at }));
 }

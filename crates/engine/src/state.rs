@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use model::{ApprovalRequest, Failure, Person, StepStatus, Timestamp};
+use model::{ApprovalRequest, Failure, Person, RunId, StepStatus, Timestamp};
 use serde_json::Value;
 
-/// Where a step stands.
+/// Where a step stands, or one item of a step that is performed for each item of a list.
 #[derive(Debug, Clone)]
 pub(crate) enum State {
     Pending,
@@ -16,6 +16,10 @@ pub(crate) enum State {
     Retrying(Prepared, Timestamp),
     Delayed(Timestamp),
     Asking(Box<Asking>),
+    /// Another run performs it.
+    Called(Box<Called>),
+    /// Its items are being performed.
+    Each(Box<Each>),
     Ok,
     /// Not performed, by its own decision: what needs it goes on.
     SkippedItself,
@@ -42,6 +46,29 @@ pub(crate) struct Asking {
     pub(crate) approved_by: Vec<Person>,
 }
 
+/// The run that performs a step.
+#[derive(Debug, Clone)]
+pub(crate) struct Called {
+    pub(crate) run: RunId,
+    pub(crate) workflow: String,
+    pub(crate) inputs: Arc<Value>,
+}
+
+/// The items of a step, in the order of the list.
+#[derive(Debug, Clone)]
+pub(crate) struct Each {
+    pub(crate) list: Arc<Value>,
+    pub(crate) items: Vec<Item>,
+}
+
+/// How far one item has come, and what it gave.
+#[derive(Debug, Clone)]
+pub(crate) struct Item {
+    pub(crate) state: StepState,
+    pub(crate) output: Option<Arc<Value>>,
+    pub(crate) failure: Option<Failure>,
+}
+
 /// A step's state, since when, and how often it was attempted.
 #[derive(Debug, Clone)]
 pub(crate) struct StepState {
@@ -50,12 +77,36 @@ pub(crate) struct StepState {
     pub(crate) attempt: u32,
 }
 
+impl StepState {
+    pub(crate) fn pending(since: Timestamp) -> StepState {
+        StepState { state: State::Pending, since, attempt: 0 }
+    }
+}
+
+impl Each {
+    pub(crate) fn value(&self, item: usize) -> &Value {
+        self.list.get(item).unwrap_or(&Value::Null)
+    }
+
+    fn status(&self) -> StepStatus {
+        let is = |status: StepStatus| move |item: &Item| item.state.state.status() == status;
+        let is_open = |item: &Item| item.state.state.is_open();
+        if self.items.iter().any(is_open) && !self.items.iter().any(is(StepStatus::Running)) {
+            return StepStatus::Waiting;
+        }
+        StepStatus::Running
+    }
+}
+
 impl State {
     pub(crate) fn status(&self) -> StepStatus {
         match self {
             State::Pending => StepStatus::Pending,
             State::Ready(_) | State::Running(_) => StepStatus::Running,
-            State::Retrying(..) | State::Delayed(_) | State::Asking(_) => StepStatus::Waiting,
+            State::Retrying(..) | State::Delayed(_) | State::Asking(_) | State::Called(_) => {
+                StepStatus::Waiting
+            }
+            State::Each(each) => each.status(),
             State::Ok => StepStatus::Ok,
             State::SkippedItself | State::Stopped => StepStatus::Skipped,
             State::Failed => StepStatus::Failed,
@@ -75,6 +126,8 @@ impl State {
             | State::Retrying(..)
             | State::Delayed(_)
             | State::Asking(_)
+            | State::Called(_)
+            | State::Each(_)
             | State::InDoubt(..) => false,
             State::Ok
             | State::SkippedItself
@@ -86,7 +139,12 @@ impl State {
         }
     }
 
-    /// When the clock has to look at the step again.
+    /// Whether something was begun that has not come to its end.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.is_settled() && !matches!(self, State::Pending)
+    }
+
+    /// When the clock has to look at the step again, its items aside.
     pub(crate) fn wake_at(&self) -> Option<Timestamp> {
         match self {
             State::Retrying(_, at) | State::Delayed(at) => Some(*at),
@@ -94,6 +152,8 @@ impl State {
             State::Pending
             | State::Ready(_)
             | State::Running(_)
+            | State::Called(_)
+            | State::Each(_)
             | State::Ok
             | State::SkippedItself
             | State::Stopped

@@ -20,13 +20,15 @@ pub(crate) fn of(run: &Run) -> RunSummary {
         next_seq: run.next_seq,
         wake_at: run.wake_at(),
         waiting: waiting(run),
+        calls: run.children().into_iter().map(|child| child.run).collect(),
+        concurrency: run.concurrency.clone(),
         error: run.error.clone(),
     }
 }
 
 fn waiting(run: &Run) -> Vec<Waiting> {
-    let pairs = run.workflow.steps.iter().zip(&run.steps);
-    let waiting = pairs.filter_map(|(step, state)| {
+    let waiting = run.places().filter_map(|place| {
+        let state = run.state_at(place);
         let reason = if let State::Asking(asking) = &state.state {
             WaitingFor::Approval {
                 ask: line(&asking.request.ask),
@@ -41,7 +43,7 @@ fn waiting(run: &Run) -> Vec<Waiting> {
         } else {
             return None;
         };
-        Some(Waiting { step: step.id.clone().into(), reason, since: state.since })
+        Some(Waiting { step: run.key_of(place), reason, since: state.since })
     });
     waiting.collect()
 }

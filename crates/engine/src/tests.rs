@@ -1,5 +1,7 @@
 //! Stories and properties of the run, told through one small world.
 
+mod lists;
 mod properties;
 mod stories;
+mod whole;
 mod world;

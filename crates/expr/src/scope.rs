@@ -32,6 +32,13 @@ impl Scope {
         *place = value;
     }
 
+    /// Takes a root away.
+    pub fn remove(&mut self, root: &str) {
+        if let Some(roots) = self.0.data_mut().as_object_mut() {
+            roots.remove(root);
+        }
+    }
+
     /// The value at this path.
     pub fn get(&self, path: &[&str]) -> Option<&Value> {
         lookup(self.0.data(), path)

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::id::{Digest, StepId, StepKey};
+use crate::id::{Digest, RunId, StepId, StepKey};
 use crate::outcome::Failure;
+use crate::summary::StepStatus;
 use crate::time::Timestamp;
 
 /// One line of a journal.
@@ -44,9 +45,21 @@ pub enum Event {
         mode: Mode,
         /// What started it.
         trigger: Trigger,
-        /// The alert, as the sender wrote it.
+        /// The alert, as the sender wrote it; where another run called this one, what it was called with.
         alert: Arc<Value>,
+        /// The key that other runs of the workflow do not share while this one goes on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        concurrency: Option<String>,
     },
+    /// Another run of the workflow holds the key of this one.
+    RunHeld {
+        /// Which run.
+        by: RunId,
+        /// What follows from that.
+        then: Held,
+    },
+    /// The run that held the key has ended: it is this one's turn.
+    RunAdmitted,
     /// Nobody can say whether the workflow is meant for this alert: the trigger's condition cannot be evaluated. No
     /// step is performed; the alert is kept.
     TriggerFailed {
@@ -95,6 +108,36 @@ pub enum Event {
         step: StepKey,
         /// What was seen.
         failure: Failure,
+    },
+    /// The step is performed once for each of these.
+    EachStarted {
+        /// Which step.
+        step: StepKey,
+        /// The items.
+        items: Arc<Value>,
+    },
+    /// Nothing more happens to any item.
+    EachEnded {
+        /// Which step.
+        step: StepKey,
+        /// How the step ends.
+        status: StepStatus,
+        /// What later steps read as `steps.<id>`.
+        output: Arc<Value>,
+        /// Why it did not succeed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Failure>,
+    },
+    /// Another run performs the step.
+    ChildStarted {
+        /// Which step.
+        step: StepKey,
+        /// The run.
+        run: RunId,
+        /// The workflow that it executes.
+        workflow: String,
+        /// What it is called with.
+        inputs: Arc<Value>,
     },
     /// The step waits until a point in time.
     DelayStarted {
@@ -147,6 +190,8 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// The run has taken longer than it may; steps that have not started will not start.
+    RunTimedOut,
     /// Nothing follows any more. Always the last fact.
     RunFinished {
         /// How it ended.
@@ -169,6 +214,9 @@ impl Event {
             | Event::StepFailed { step, .. }
             | Event::StepSkipped { step, .. }
             | Event::StepInDoubt { step, .. }
+            | Event::EachStarted { step, .. }
+            | Event::EachEnded { step, .. }
+            | Event::ChildStarted { step, .. }
             | Event::DelayStarted { step, .. }
             | Event::ApprovalRequested { step, .. }
             | Event::ApprovalDecided { step, .. }
@@ -176,7 +224,10 @@ impl Event {
             | Event::Resolved { step, .. } => Some(step),
             Event::RunStarted { .. }
             | Event::TriggerFailed { .. }
+            | Event::RunHeld { .. }
+            | Event::RunAdmitted
             | Event::RunCancelled { .. }
+            | Event::RunTimedOut
             | Event::RunFinished { .. } => None,
         }
     }
@@ -190,6 +241,16 @@ pub struct WorkflowRef {
     pub name: String,
     /// The digest of its source together with the descriptions of the nodes that it uses.
     pub source: Digest,
+}
+
+/// What becomes of a run whose key another run holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Held {
+    /// It waits for its turn.
+    Queued,
+    /// It does nothing; the alert is kept.
+    Dropped,
 }
 
 /// Whether a workflow acts or only says what it would do.
@@ -220,6 +281,23 @@ pub struct Trigger {
     /// Who started it, where a person did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Person>,
+    /// The step that called the run, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
+}
+
+/// The step that called a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parent {
+    /// Of which run.
+    pub run: RunId,
+    /// Which step.
+    pub step: StepKey,
+    /// What that run is about, in a line.
+    pub about: String,
+    /// How many runs called each other to get here.
+    pub depth: u32,
 }
 
 /// The kinds of triggers.
@@ -232,6 +310,8 @@ pub enum TriggerKind {
     Manual,
     /// The clock.
     Schedule,
+    /// A step of another run.
+    Workflow,
 }
 
 impl TriggerKind {
@@ -241,6 +321,7 @@ impl TriggerKind {
             TriggerKind::Webhook => "webhook",
             TriggerKind::Manual => "manual",
             TriggerKind::Schedule => "schedule",
+            TriggerKind::Workflow => "workflow",
         }
     }
 }

@@ -40,6 +40,13 @@ impl RunId {
         self.0.as_bytes()
     }
 
+    /// The id with the marks of a UUID of version 7 in the bits where these stand.
+    #[must_use]
+    pub fn of_version_7(self) -> RunId {
+        let builder = uuid::Builder::from_bytes(self.0.into_bytes());
+        RunId(builder.with_version(uuid::Version::SortRand).with_variant(uuid::Variant::RFC4122).into_uuid())
+    }
+
     /// The run with these sixteen bytes.
     pub const fn from_bytes(bytes: [u8; 16]) -> RunId {
         RunId(Uuid::from_bytes(bytes))

@@ -12,8 +12,8 @@ mod summary;
 mod time;
 
 pub use event::{
-    ApprovalRequest, Asked, Decision, Event, Mode, Person, Record, Resolution, RunStatus, SkipReason,
-    Trigger, TriggerKind, WorkflowRef,
+    ApprovalRequest, Asked, Decision, Event, Held, Mode, Parent, Person, Record, Resolution, RunStatus,
+    SkipReason, Trigger, TriggerKind, WorkflowRef,
 };
 pub use id::{Digest, InvalidId, RunId, StepId, StepKey};
 pub use json::{DEEPEST_FROM_OUTSIDE, is_deeper_than};

@@ -85,6 +85,10 @@ pub enum FailureClass {
     Response,
     /// The inputs could not be made: an expression failed, a value has the wrong type.
     Input,
+    /// What the step waits for has not come true.
+    NotYet,
+    /// A run that the step called did not succeed.
+    Workflow,
     /// A person said so.
     Resolved,
     /// The process ended before the outcome was known.
@@ -93,7 +97,7 @@ pub enum FailureClass {
     Setup,
 }
 
-const CLASSES: [(FailureClass, &str); 12] = [
+const CLASSES: [(FailureClass, &str); 14] = [
     (FailureClass::Dns, "dns"),
     (FailureClass::Connect, "connect"),
     (FailureClass::Tls, "tls"),
@@ -103,6 +107,8 @@ const CLASSES: [(FailureClass, &str); 12] = [
     (FailureClass::Rejected, "rejected"),
     (FailureClass::Response, "response"),
     (FailureClass::Input, "input"),
+    (FailureClass::NotYet, "not_yet"),
+    (FailureClass::Workflow, "workflow"),
     (FailureClass::Resolved, "resolved"),
     (FailureClass::Interrupted, "interrupted"),
     (FailureClass::Setup, "setup"),

@@ -31,6 +31,12 @@ pub struct RunSummary {
     /// What it waits for from people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting: Vec<Waiting>,
+    /// The runs that its steps called and whose end it waits for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<RunId>,
+    /// The key that other runs of the workflow do not share while this one goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<String>,
     /// The first failure, in a line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

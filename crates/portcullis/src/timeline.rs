@@ -1,6 +1,6 @@
 //! A run and a case, told as they happened.
 
-use model::{Decision, Event, Failure, Record, Resolution, SkipReason, Timestamp};
+use model::{Decision, Event, Failure, Held, Record, Resolution, SkipReason, Timestamp};
 use serde_json::Value;
 
 use crate::show;
@@ -30,6 +30,10 @@ fn tell(event: &Event) -> String {
     match event {
         Event::RunStarted { workflow, trigger, .. } => {
             let by = trigger.by.as_ref().map_or_else(String::new, |by| format!(" by {}", person(by)));
+            let by = trigger
+                .parent
+                .as_ref()
+                .map_or(by, |parent| format!(", step {} of run {}", parent.step, parent.run));
             format!("started: {} ({}{by})", workflow.name, trigger.kind.as_str())
         }
         Event::TriggerFailed { message } => {
@@ -46,6 +50,14 @@ fn tell(event: &Event) -> String {
         }
         Event::StepSkipped { reason, .. } => skipped(reason),
         Event::StepInDoubt { failure, .. } => format!("in doubt: {}", explain(failure)),
+        Event::EachStarted { items, .. } => {
+            format!("performed for each of {} items", items.as_array().map_or(0, Vec::len))
+        }
+        Event::EachEnded { status, failure, .. } => {
+            let why = failure.as_ref().map_or_else(String::new, |failure| format!(": {}", explain(failure)));
+            format!("{}, all items{why}", status.as_str())
+        }
+        Event::ChildStarted { run, workflow, .. } => format!("calls {workflow}: run {run}"),
         Event::DelayStarted { until, .. } => format!("waits until {until}"),
         Event::ApprovalRequested { request, .. } => format!("asks: {}", show::line(&request.ask)),
         Event::ApprovalDecided { decision, by, reason, .. } => {
@@ -65,6 +77,10 @@ fn tell(event: &Event) -> String {
             };
             format!("resolved by {}: {word} ({})", person(by), show::line(reason))
         }
+        Event::RunHeld { by, then: Held::Queued } => format!("waits for its turn behind run {by}"),
+        Event::RunHeld { by, then: Held::Dropped } => format!("dropped: run {by} holds the same key"),
+        Event::RunAdmitted => "its turn has come".to_owned(),
+        Event::RunTimedOut => "timed out: the run took longer than it may".to_owned(),
         Event::RunCancelled { by, reason } => format!("cancelled by {}: {}", person(by), show::line(reason)),
         Event::RunFinished { status, outputs, errors } => {
             let errors: String =

@@ -80,10 +80,12 @@ impl Runner {
     async fn take_in(&self, delivery: Delivery) -> Result<Received, Error> {
         let mut received = Received::default();
         let mut last = Position::default();
-        let start = Start { trigger: delivery.trigger, alert: delivery.alert };
-        let scope = start_scope(&start);
+        let start = Start { trigger: delivery.trigger, alert: delivery.alert, turn: None };
+        let mut scope = None;
         for (workflow, triggers) in self.shared.workflows.listening(&delivery.path) {
-            let in_vain = match holds(&triggers, &scope) {
+            // What listens on a hook reads the alert under the same root.
+            let scope = scope.get_or_insert_with(|| start_scope(workflow, &start));
+            let in_vain = match holds(&triggers, scope) {
                 Ok(true) => None,
                 Ok(false) => {
                     received.unstarted.push(workflow.name.clone());
@@ -126,10 +128,12 @@ impl Runner {
             headers: Default::default(),
             query: Default::default(),
             by: Some(by),
+            parent: None,
         };
         let (runner, workflow) = (self.clone(), workflow.clone());
         see_through(async move {
-            let (started, position) = runner.create(&workflow, Start { trigger, alert }, None).await?;
+            let (started, position) =
+                runner.create(&workflow, Start { trigger, alert, turn: None }, None).await?;
             runner.shared.store.durable(position).await?;
             Ok(started)
         })
@@ -187,7 +191,7 @@ impl Runner {
     /// The key under which one run exists; none where the workflow has no `dedupe`, or the alert lacks what it names.
     fn dedupe(&self, workflow: &Workflow, start: &Start, now: model::Timestamp) -> Option<Dedupe> {
         let dedupe = workflow.dedupe.as_ref()?;
-        match dedupe.key.eval_text(&start_scope(start)) {
+        match dedupe.key.eval_text(&start_scope(workflow, start)) {
             Ok(key) => {
                 Some(Dedupe { key: format!("{}\n{key}", workflow.name), until: now.after(dedupe.window) })
             }

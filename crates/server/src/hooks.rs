@@ -70,6 +70,7 @@ pub(crate) async fn receive(
         headers: harmless_headers(&head, &admission),
         query: harmless_query(&head.uri, &admission)?,
         by: None,
+        parent: None,
     };
     let received = app.runner.receive(Delivery { path, alert, trigger }).await?;
     Ok((StatusCode::ACCEPTED, Json(received.into())))

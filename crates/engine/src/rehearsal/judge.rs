@@ -133,11 +133,17 @@ fn outputs(test: &Test, journal: &[Record], problems: &mut Vec<Problem>) {
         | Event::StepFailed { .. }
         | Event::StepSkipped { .. }
         | Event::StepInDoubt { .. }
+        | Event::EachStarted { .. }
+        | Event::EachEnded { .. }
+        | Event::ChildStarted { .. }
         | Event::DelayStarted { .. }
         | Event::ApprovalRequested { .. }
         | Event::ApprovalDecided { .. }
         | Event::ApprovalExpired { .. }
         | Event::Resolved { .. }
+        | Event::RunHeld { .. }
+        | Event::RunAdmitted
+        | Event::RunTimedOut
         | Event::RunCancelled { .. } => None,
     });
     for (name, expected) in &test.expected.outputs {
@@ -172,7 +178,9 @@ fn given<'a>(run: &Run, journal: &'a [Record]) -> BTreeMap<StepId, &'a Value> {
     let mut given = BTreeMap::new();
     for record in journal {
         let (step, inputs) = match &record.event {
-            Event::StepStarted { step, inputs, .. } => (step, inputs),
+            Event::StepStarted { step, inputs, .. } | Event::ChildStarted { step, inputs, .. } => {
+                (step, inputs)
+            }
             Event::StepSkipped { step, reason: SkipReason::Shadow { inputs, .. } } => (step, inputs),
             Event::ApprovalRequested { step, request } => match &request.inputs {
                 Some(inputs) => (step, inputs),
@@ -186,10 +194,15 @@ fn given<'a>(run: &Run, journal: &'a [Record]) -> BTreeMap<StepId, &'a Value> {
             | Event::StepFailed { .. }
             | Event::StepSkipped { .. }
             | Event::StepInDoubt { .. }
+            | Event::EachStarted { .. }
+            | Event::EachEnded { .. }
             | Event::DelayStarted { .. }
             | Event::ApprovalDecided { .. }
             | Event::ApprovalExpired { .. }
             | Event::Resolved { .. }
+            | Event::RunHeld { .. }
+            | Event::RunAdmitted
+            | Event::RunTimedOut
             | Event::RunCancelled { .. }
             | Event::RunFinished { .. } => continue,
         };

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use model::{Person, Record, RunId, StepId, Timestamp, Trigger, TriggerKind, Waiting, WaitingFor};
+use model::{
+    Outcome, Person, Record, RunId, RunStatus, StepId, Timestamp, Trigger, TriggerKind, Waiting, WaitingFor,
+};
 use workflow::{Step, Workflow};
 
 use super::file::{Answer, Answers, Test};
 use super::{Problem, story};
-use crate::{Command, Input, Rejected, Run, Start, start_scope};
+use crate::{Child, Command, Input, Rejected, Run, Start, start_scope};
 
 /// The run of every test: `00000000-0000-7000-8000-000000000000`.
 const RUN: RunId = RunId::from_bytes([0, 0, 0, 0, 0, 0, 0x70, 0, 0x80, 0, 0, 0, 0, 0, 0, 0]);
@@ -42,8 +44,9 @@ pub(super) fn play(workflow: &Arc<Workflow>, test: &Test) -> Played {
         headers: BTreeMap::new(),
         query: BTreeMap::new(),
         by: None,
+        parent: None,
     };
-    let start = Start { trigger, alert: test.alert.clone() };
+    let start = Start { trigger, alert: test.alert.clone(), turn: None };
     if let Err(why) = check_start(workflow, &start) {
         return Played::not_started(why);
     }
@@ -70,6 +73,7 @@ fn check_start(workflow: &Workflow, start: &Start) -> Result<(), String> {
         TriggerKind::Webhook => ("webhook", false),
         TriggerKind::Manual => ("manual", true),
         TriggerKind::Schedule => ("schedule", false),
+        TriggerKind::Workflow => return Ok(()),
     };
     if triggers.peek().is_none() && !(is_by_hand && workflow.triggers.is_empty()) {
         return Err(format!("the workflow has no trigger `{name}`"));
@@ -77,7 +81,7 @@ fn check_start(workflow: &Workflow, start: &Start) -> Result<(), String> {
     if is_by_hand {
         return Ok(());
     }
-    let scope = start_scope(start);
+    let scope = start_scope(workflow, start);
     let mut why = "its `when` does not hold for this alert".to_owned();
     for trigger in triggers {
         match trigger.when.as_ref().map_or(Ok(true), |when| when.holds(&scope)) {
@@ -123,7 +127,7 @@ struct Stage<'a> {
 impl Stage<'_> {
     /// Does the next thing; false where nothing is left to be done.
     fn turn(&mut self) -> bool {
-        self.perform() || self.answer() || self.resolve() || self.pass_time()
+        self.perform() || self.call() || self.answer() || self.resolve() || self.pass_time()
     }
 
     fn perform(&mut self) -> bool {
@@ -146,6 +150,36 @@ impl Stage<'_> {
         };
         let input = Input::Finished { step: command.step, attempt: command.attempt, outcome };
         self.tell(input).expect("the run asked for this call");
+        true
+    }
+
+    /// Ends the run of a playbook that a step calls as the mock of the step says.
+    fn call(&mut self) -> bool {
+        let is_open = |child: &Child| !self.played.stuck.contains(&child.parent.step.step);
+        let Some(child) = self.run.children().into_iter().find(is_open) else {
+            return false;
+        };
+        let step = child.parent.step;
+        *self.played.calls.entry(child.workflow.clone()).or_default() += 1;
+        let outcome = self.test.mocks.get(&step.step).and_then(|mock| mock.outcome(1));
+        let (status, outputs, error) = match outcome {
+            Some(Outcome::Succeeded(output)) => (RunStatus::Succeeded, output.clone(), None),
+            Some(Outcome::Failed(failure) | Outcome::Unknown(failure)) => {
+                (RunStatus::Failed, Arc::default(), Some(failure.message.clone()))
+            }
+            None => {
+                let what = format!(
+                    "`{step}` calls the playbook {}, and the test has no mock for it",
+                    child.workflow
+                );
+                let help = format!("mock: {{ {}: {{ output: {{ ... }} }} }}", step.step);
+                self.played.problems.push(Problem::new(what).help(help));
+                self.played.stuck.insert(step.step);
+                return true;
+            }
+        };
+        let input = Input::ChildEnded { step, run: child.run, status, outputs, error };
+        self.tell(input).expect("the run called this playbook");
         true
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use model::{Event, Record, SkipReason, StepKey, Timestamp};
+use model::{Event, Held, Record, SkipReason, StepKey, Timestamp};
 
 use crate::summary;
 
@@ -41,6 +41,14 @@ fn tell(event: &Event, start: Timestamp) -> String {
         }
         Event::StepSkipped { step, reason } => skipped(step, reason),
         Event::StepInDoubt { step, failure } => format!("{step} in doubt: {failure} ({})", failure.class),
+        Event::EachStarted { step, items } => {
+            format!("{step} is performed for {} items", items.as_array().map_or(0, Vec::len))
+        }
+        Event::EachEnded { step, status, output, failure } => {
+            let why = failure.as_ref().map_or_else(|| output.to_string(), ToString::to_string);
+            format!("{step} {}: {why}", status.as_str())
+        }
+        Event::ChildStarted { step, workflow, inputs, .. } => format!("{step} calls {workflow}: {inputs}"),
         Event::DelayStarted { step, until } => {
             format!("{step} waits until {}", clock(*until, start))
         }
@@ -65,6 +73,10 @@ fn tell(event: &Event, start: Timestamp) -> String {
             };
             format!("{step} resolved by {}, {resolution}: {reason}", by.name)
         }
+        Event::RunHeld { by, then: Held::Queued } => format!("run waits for its turn behind {by}"),
+        Event::RunHeld { by, then: Held::Dropped } => format!("run dropped: {by} holds its key"),
+        Event::RunAdmitted => "the turn of the run has come".to_owned(),
+        Event::RunTimedOut => "the run has taken longer than it may".to_owned(),
         Event::RunCancelled { by, reason } => format!("run cancelled by {}: {reason}", by.name),
         Event::RunFinished { status, outputs, errors } => {
             let outputs = outputs.iter().map(|(name, value)| format!(" {name}={value}"));

@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use model::{
-    Decision, Event, Failure, FailureClass, Outcome, Record, Resolution, RunStatus, StepKey, StepStatus,
+    Decision, Event, Failure, FailureClass, Outcome, Record, Resolution, RunStatus, StepKey, Waiting,
+    WaitingFor,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -16,10 +17,17 @@ use crate::{Input, Run};
 
 /// A random playbook: every step needs some of those before it.
 fn playbooks() -> impl Strategy<Value = String> {
-    let step = (0..6_u8, any::<u8>(), 0..4_u8, any::<bool>());
-    prop::collection::vec(step, 1..9).prop_map(|steps| {
-        let mut text = "workflow: random\nsteps:\n".to_owned();
-        for (index, (kind, needs, condition, continues)) in steps.into_iter().enumerate() {
+    let step = (0..9_u8, any::<u8>(), 0..4_u8, any::<bool>());
+    (prop::collection::vec(step, 1..9), 0..3_u8, any::<bool>()).prop_map(|(steps, handlers, is_limited)| {
+        let mut text = "workflow: random\n".to_owned();
+        text.push_str(if is_limited { "timeout: 15m\nsteps:\n" } else { "steps:\n" });
+        let main = steps.len();
+        let steps = steps.iter().chain(steps.iter().take(usize::from(handlers))).copied();
+        for (index, (kind, needs, condition, continues)) in steps.enumerate() {
+            if index == main {
+                text.push_str("on_failure:\n");
+            }
+            let needs = if index < main { needs } else { 0 };
             let needs: Vec<String> =
                 (0..index).filter(|i| needs >> (i % 8) & 1 == 1).map(|i| format!("s{i}")).collect();
             let first = needs.first().cloned();
@@ -37,6 +45,13 @@ fn playbooks() -> impl Strategy<Value = String> {
                 2 => "    uses: set\n    with: { x: \"1\" }\n",
                 3 => "    uses: approval\n    with: { ask: \"?\", expires: 10m }\n",
                 4 => "    uses: delay\n    with: { for: 1m }\n",
+                5 => {
+                    "    uses: look\n    foreach: \"[1, 2, 3]\"\n    max_parallel: 2\n    retry: { max: 2, wait: 1s, on: [timeout] }\n"
+                }
+                6 => {
+                    "    uses: act\n    foreach: \"['x', 'y']\"\n    on_item_error: continue\n    max_items: 3\n    with: { on: \"{{ item }}\" }\n    approval: { ask: \"{{ item }}?\", expires: 5m }\n"
+                }
+                7 => "    uses: workflow\n    with: { workflow: callee }\n",
                 _ => {
                     "    uses: act\n    with: { on: h }\n    retry: { max: 2, wait: 1s, on: [timeout] }\n    approval: { ask: \"?\", expires: 5m }\n"
                 }
@@ -78,6 +93,12 @@ fn turn(world: &mut World, choice: u8) -> bool {
         };
         let input = Input::Finished { step: command.step.clone(), attempt: command.attempt, outcome };
         world.tell(input).unwrap();
+        return true;
+    }
+    if let Some(child) = world.run.children().into_iter().next() {
+        let status = if choice.is_multiple_of(3) { RunStatus::Failed } else { RunStatus::Succeeded };
+        let (step, run, outputs) = (child.parent.step, child.run, json!({}).into());
+        world.tell(Input::ChildEnded { step, run, status, outputs, error: None }).unwrap();
         return true;
     }
     if let Some(waiting) = world.run.summary().waiting.first().cloned()
@@ -179,8 +200,10 @@ proptest! {
             let (records, result) = run.handle(Input::Recovered, world.now);
             prop_assert!(result.is_ok());
             for command in under_way {
-                let status = run.step_status(&command.step.step);
-                prop_assert_eq!(status, Some(StepStatus::InDoubt));
+                let waits = |waiting: &Waiting| {
+                    waiting.step == command.step && matches!(waiting.reason, WaitingFor::Resolution { .. })
+                };
+                prop_assert!(run.summary().waiting.iter().any(waits));
                 prop_assert!(run.commands().iter().all(|c| c.step != command.step), "{text}\n{records:?}");
             }
         }

@@ -12,11 +12,12 @@ use workflow::{Catalog, Diagnostics, Workflow};
 
 use crate::{Input, Rejected, Run, Start};
 
-const NODES: [&str; 5] = [
+const NODES: [&str; 6] = [
     "node: look\nsummary: looks\neffect: read\non_doubt: retry\nnative: x\ninputs:\n  at: { type: any, summary: x }\n",
     "node: act\nsummary: acts\neffect: disrupt\non_doubt: ask\nnative: x\ntarget: \"host/{{ inputs.on }}\"\ninputs:\n  on: { type: string, required: true, summary: x }\n",
     "node: set\nsummary: sets\neffect: read\non_doubt: retry\nengine: set\n",
     "node: approval\nsummary: asks\neffect: read\non_doubt: retry\nengine: approval\n",
+    "node: workflow\nsummary: calls\neffect: read\non_doubt: retry\nengine: workflow\ninputs:\n  workflow: { type: string, required: true, summary: x }\n  inputs: { type: object, default: {}, summary: x }\n",
     "node: delay\nsummary: waits\neffect: read\non_doubt: retry\nengine: delay\ninputs:\n  for: { type: duration, required: true, summary: x }\n",
 ];
 
@@ -31,6 +32,8 @@ pub(super) fn check(text: &str) -> Result<Arc<Workflow>, Diagnostics> {
     for node in NODES {
         catalog.add("node.yaml", node).unwrap();
     }
+    let callee = "workflow: callee\ninputs: { x: { type: any } }\nsteps: [{ id: a, uses: set }]\noutputs: { y: steps.a.y }\n";
+    catalog.add_workflow(workflow::Draft::parse("callee.yaml", callee).unwrap().signature().unwrap());
     let (workflow, findings) = workflow::load("story.yaml", text, &catalog);
     workflow.map(Arc::new).ok_or(findings)
 }
@@ -47,7 +50,9 @@ pub(super) fn start() -> Start {
             headers: Default::default(),
             query: Default::default(),
             by: None,
+            parent: None,
         },
+        turn: None,
         alert: json!({ "rule": { "id": "5763", "level": 10, "description": "brute force" }, "agent": { "name": "web-01" } })
             .into(),
     }
@@ -66,8 +71,12 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(text: &str) -> World {
+        World::with(text, start())
+    }
+
+    pub(super) fn with(text: &str, start: Start) -> World {
         let now = Timestamp::from_millis(1_000);
-        let (run, journal) = Run::start(id(), workflow(text), start(), now);
+        let (run, journal) = Run::start(id(), workflow(text), start, now);
         World { run, now, journal }
     }
 
@@ -154,6 +163,15 @@ fn line(record: &Record) -> String {
             format!("{step} held back {inputs}")
         }
         Event::StepInDoubt { step, failure } => format!("{step} in doubt: {failure}"),
+        Event::EachStarted { step, items } => format!("{step} for each of {items}"),
+        Event::EachEnded { step, status, output, failure } => {
+            let why = failure.as_ref().map(|failure| format!(" because {failure}")).unwrap_or_default();
+            format!("{step} ends {}{why} {output}", status.as_str())
+        }
+        Event::ChildStarted { step, workflow, inputs, .. } => format!("{step} calls {workflow} {inputs}"),
+        Event::RunHeld { then, .. } => format!("run {then:?}"),
+        Event::RunAdmitted => "run admitted".to_owned(),
+        Event::RunTimedOut => "run timed out".to_owned(),
         Event::DelayStarted { step, until } => format!("{step} waits until {}", until.as_millis() / 1000),
         Event::ApprovalRequested { step, request } => format!("{step} asks \"{}\"", request.ask),
         Event::ApprovalDecided { step, decision, by, .. } => format!("{step} {decision:?} by {}", by.name),

@@ -96,6 +96,7 @@ impl Bench {
             headers: BTreeMap::new(),
             query: BTreeMap::new(),
             by: None,
+            parent: None,
         };
         let alert: Arc<Value> = json!({ "id": id, "rule": { "level": level } }).into();
         self.runner.receive(Delivery { path: "wazuh".to_owned(), alert, trigger }).await.unwrap()

@@ -41,7 +41,9 @@ pub fn create(number: u32) -> Append {
             headers: [("user-agent".to_owned(), "wazuh".to_owned())].into(),
             query: Default::default(),
             by: None,
+            parent: None,
         },
+        concurrency: None,
         alert: Arc::new(
             json!({ "rule": { "id": "5763", "level": 10 }, "agent": { "id": "001" }, "number": number }),
         ),
@@ -57,6 +59,8 @@ pub fn create(number: u32) -> Append {
         next_seq: 1,
         wake_at: None,
         waiting: Vec::new(),
+        calls: Vec::new(),
+        concurrency: None,
         error: None,
     };
     Append { records: vec![record(0, at, started)], summary, dedupe: None, fence: None }

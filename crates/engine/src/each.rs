@@ -1,0 +1,147 @@
+//! A step that is performed for each item of a list: its items begin, so many at once, until it ends.
+
+use model::{Event, Failure, FailureClass, Record, StepKey, StepStatus, Timestamp};
+use serde_json::{Value, json};
+use workflow::{Effect, OnItemError};
+
+use crate::place::Place;
+use crate::prepare;
+use crate::run::Run;
+use crate::settle::{cannot_start, started};
+use crate::state::{Each, Item, State};
+
+impl Run {
+    /// The list for each item of which a step is to be performed.
+    pub(crate) fn open_list(&self, each: &workflow::Each, step: StepKey) -> Result<Event, String> {
+        let list = each.list.eval(&self.scope).map_err(|error| format!("`foreach`: {}", error.message))?;
+        let Some(length) = list.as_array().map(Vec::len) else {
+            return Err("`foreach` has to give a list".to_owned());
+        };
+        let most = each.max_items.unwrap_or(workflow::Each::MOST_ITEMS);
+        if u32::try_from(length).is_ok_and(|length| length <= most) {
+            prepare::check_size(&list).map_err(|message| format!("the list of `foreach` {message}"))?;
+            return Ok(Event::EachStarted { step, items: list.into() });
+        }
+        Err(format!("`foreach` gives {length} items, and at most {most} are performed: none was"))
+    }
+
+    /// Begins what may begin, and ends the step when nothing more happens to its items.
+    pub(crate) fn settle_items(&mut self, index: usize, now: Timestamp, journal: &mut Vec<Record>) {
+        for place in self.places_where(|state| matches!(state, State::Ready(_))) {
+            if let (true, State::Ready(prepared)) = (place.step == index, &self.state_at(place).state) {
+                let event = started(self.key_of(place), self.state_at(place).attempt + 1, prepared.clone());
+                self.record(event, now, journal);
+            }
+        }
+        while let Some(place) = self.next_item(index) {
+            let event = self.with_item(place, |run| run.open_step(place, now));
+            let event = event.unwrap_or_else(|message| cannot_start(self.key_of(place), message));
+            self.record(event, now, journal);
+        }
+        if let Some(event) = self.end_of_list(index) {
+            self.record(event, now, journal);
+        }
+    }
+
+    /// Evaluates something where the item of a place can be read.
+    pub(crate) fn with_item<T>(&mut self, place: Place, evaluate: impl FnOnce(&Run) -> T) -> T {
+        let each = self.step_at(place).each.as_ref().map(|each| each.name.clone());
+        let value = match (place.item, self.steps.get(place.step).map(|step| &step.state)) {
+            (Some(item), Some(State::Each(each))) => each.list.get(item).cloned(),
+            _ => None,
+        };
+        let (Some(name), Some(value)) = (each, value) else { return evaluate(self) };
+        self.scope.set(&[&name], value);
+        let result = evaluate(self);
+        self.scope.remove(&name);
+        result
+    }
+
+    /// The first item that has not begun, where another one may.
+    fn next_item(&self, index: usize) -> Option<Place> {
+        let place = Place::from(index);
+        let State::Each(each) = &self.state_at(place).state else { return None };
+        let policy = self.step_at(place).each.as_ref()?;
+        let open = each.items.iter().filter(|item| item.state.state.is_open()).count();
+        if open >= policy.max_parallel as usize || self.stops_list(index).is_some() {
+            return None;
+        }
+        let is_pending = |item: &Item| matches!(item.state.state, State::Pending);
+        let item = each.items.iter().position(is_pending)?;
+        Some(Place { step: index, item: Some(item) })
+    }
+
+    /// The item because of which no further one begins.
+    fn stops_list(&self, index: usize) -> Option<(usize, StepStatus)> {
+        let place = Place::from(index);
+        let State::Each(each) = &self.state_at(place).state else { return None };
+        let policy = self.step_at(place).each.as_ref()?.on_item_error;
+        let ended = each.items.iter().map(|item| item.state.state.status()).enumerate();
+        let stops = |status: StepStatus| match status {
+            StepStatus::Cancelled => true,
+            StepStatus::Failed | StepStatus::Rejected | StepStatus::Expired => policy == OnItemError::Stop,
+            StepStatus::Pending
+            | StepStatus::Running
+            | StepStatus::Waiting
+            | StepStatus::Ok
+            | StepStatus::Skipped
+            | StepStatus::InDoubt
+            | StepStatus::Undone => false,
+        };
+        ended.into_iter().find(|(_, status)| stops(*status))
+    }
+
+    fn end_of_list(&self, index: usize) -> Option<Event> {
+        let place = Place::from(index);
+        let State::Each(each) = &self.state_at(place).state else { return None };
+        let stop = self.stops_list(index);
+        let goes_on = |item: &Item| {
+            let state = &item.state.state;
+            state.is_open() || matches!(state, State::Pending) && stop.is_none()
+        };
+        if each.items.iter().any(goes_on) {
+            return None;
+        }
+        let failure = stop.and_then(|(item, status)| {
+            let failure = each.items.get(item)?.failure.clone();
+            let message = failure.as_ref().map_or(status.as_str(), |failure| &failure.message);
+            let class = failure.as_ref().map_or(FailureClass::Resolved, |failure| failure.class);
+            Some(Failure::new(class, format!("item {item}: {message}")))
+        });
+        let status = stop.map_or(StepStatus::Ok, |(_, status)| status);
+        let output = output(each);
+        let step = self.key_of(place);
+        match prepare::check_size(&output) {
+            Ok(()) => Some(Event::EachEnded { step, status, output: output.into(), failure }),
+            Err(message) if self.step_at(place).effect == Effect::Read => {
+                let failure =
+                    Failure::new(FailureClass::Response, format!("the outputs of all items {message}"));
+                let (status, output) = (StepStatus::Failed, json!({}).into());
+                Some(Event::EachEnded { step, status, output, failure: Some(failure) })
+            }
+            Err(message) => {
+                let output = json!({ "left_out": message }).into();
+                Some(Event::EachEnded { step, status, output, failure })
+            }
+        }
+    }
+}
+
+/// What later steps read: what each item gave, in the order of the list, and what became of those that gave nothing.
+fn output(each: &Each) -> Value {
+    let items = each.items.iter().map(|item| item.output.as_deref().cloned().unwrap_or(Value::Null));
+    let failed = each
+        .items
+        .iter()
+        .enumerate()
+        .filter(|(_, item)| !matches!(item.state.state, State::Ok | State::SkippedItself));
+    let failed = failed.map(|(index, item)| {
+        json!({
+            "index": index,
+            "item": each.value(index),
+            "status": item.state.state.status().as_str(),
+            "message": item.failure.as_ref().map(|failure| &failure.message),
+        })
+    });
+    json!({ "items": items.collect::<Vec<_>>(), "failed": failed.collect::<Vec<_>>() })
+}

@@ -1,0 +1,74 @@
+//! Where something happens in a run: in a step, or in one item of a step that is performed for each item of a list.
+
+use model::StepKey;
+use workflow::Step;
+
+use crate::run::Run;
+use crate::state::{State, StepState};
+
+/// A step, or one item of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) step: usize,
+    pub(crate) item: Option<usize>,
+}
+
+impl From<usize> for Place {
+    fn from(step: usize) -> Place {
+        Place { step, item: None }
+    }
+}
+
+impl Run {
+    /// Every step, each followed by its items.
+    pub(crate) fn places(&self) -> impl Iterator<Item = Place> {
+        self.steps.iter().enumerate().flat_map(|(step, state)| {
+            let items = if let State::Each(each) = &state.state { each.items.len() } else { 0 };
+            std::iter::once(Place::from(step))
+                .chain((0..items).map(move |item| Place { step, item: Some(item) }))
+        })
+    }
+
+    /// The places for whose state this holds.
+    pub(crate) fn places_where(&self, holds: impl Fn(&State) -> bool) -> Vec<Place> {
+        self.places().filter(|place| holds(&self.state_at(*place).state)).collect()
+    }
+
+    /// The place with this name.
+    pub(crate) fn place(&self, key: &StepKey) -> Option<Place> {
+        let step = self.workflow.index(&key.step)?;
+        let Some(item) = key.item else { return Some(Place::from(step)) };
+        let State::Each(each) = &self.steps.get(step)?.state else { return None };
+        let item = usize::try_from(item).ok().filter(|item| *item < each.items.len())?;
+        Some(Place { step, item: Some(item) })
+    }
+
+    /// The name of a place.
+    pub(crate) fn key_of(&self, place: Place) -> StepKey {
+        let item = place.item.and_then(|item| item.try_into().ok());
+        StepKey { step: self.step_at(place).id.clone(), item }
+    }
+
+    /// The step that is performed there.
+    pub(crate) fn step_at(&self, place: Place) -> &Step {
+        self.workflow.steps.get(place.step).expect("places are made of steps that are there")
+    }
+
+    /// How far it has come there.
+    pub(crate) fn state_at(&self, place: Place) -> &StepState {
+        let step = self.steps.get(place.step).expect("there is a state for each step");
+        match (place.item, &step.state) {
+            (Some(item), State::Each(each)) => {
+                &each.items.get(item).expect("places are made of items that are there").state
+            }
+            _ => step,
+        }
+    }
+
+    pub(crate) fn state_mut(&mut self, place: Place) -> &mut StepState {
+        let step = self.steps.get_mut(place.step).expect("there is a state for each step");
+        let Some(item) = place.item else { return step };
+        let State::Each(each) = &mut step.state else { panic!("only a step with a list has items") };
+        &mut each.items.get_mut(item).expect("places are made of items that are there").state
+    }
+}

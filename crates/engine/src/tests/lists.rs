@@ -1,0 +1,175 @@
+//! Steps that are performed for each item of a list.
+
+use insta::assert_snapshot;
+use model::{Decision, FailureClass, Resolution};
+use serde_json::json;
+
+use super::world::{World, person};
+
+fn list(keys: &str) -> World {
+    World::new(&format!(
+        "workflow: lists\nsteps:\n  - id: a\n    foreach: \"['x', 'y', 'z']\"\n    uses: look\n    with: {{ at: \"{{{{ item }}}}\" }}\n{keys}  - {{ id: b, uses: set, with: {{ seen: steps.a.items, failed: steps.a.failed }} }}\n"
+    ))
+}
+
+#[test]
+fn items_are_performed_so_many_at_once_and_given_in_order() {
+    let mut world = list("    max_parallel: 2\n");
+    world.succeeds("a[1]", json!(2));
+    world.succeeds("a[2]", json!(3));
+    world.succeeds("a[0]", json!(1));
+    assert_snapshot!(world.story(), @r#"
+      1 run started
+      1 a for each of ["x","y","z"]
+      1 a[0] started #1 {"at":"x"}
+      1 a[1] started #1 {"at":"y"}
+      1 a[1] ok 2
+      1 a[2] started #1 {"at":"z"}
+      1 a[2] ok 3
+      1 a[0] ok 1
+      1 a ends ok {"failed":[],"items":[1,2,3]}
+      1 b ok {"failed":[],"seen":[1,2,3]}
+      1 run succeeded {}
+    -- succeeded
+    "#);
+}
+
+#[test]
+fn an_item_that_fails_stops_those_that_have_not_begun() {
+    let mut world = list("    max_parallel: 2\n");
+    world.fails("a[0]", FailureClass::Reset);
+    world.succeeds("a[1]", json!(2));
+    assert_snapshot!(world.story(), @r#"
+      1 run started
+      1 a for each of ["x","y","z"]
+      1 a[0] started #1 {"at":"x"}
+      1 a[1] started #1 {"at":"y"}
+      1 a[0] failed: it did not work (reset)
+      1 a[1] ok 2
+      1 a ends failed because item 0: it did not work {"failed":[{"index":0,"item":"x","message":"it did not work","status":"failed"},{"index":2,"item":"z","message":null,"status":"pending"}],"items":[null,2,null]}
+      1 b stopped by a
+      1 run failed {}
+    -- failed
+    "#);
+}
+
+#[test]
+fn an_item_that_fails_leaves_the_others_alone_where_the_playbook_says_so() {
+    let mut world = list("    on_item_error: continue\n");
+    world.fails("a[1]", FailureClass::Reset);
+    world.succeeds("a[0]", json!(1));
+    world.succeeds("a[2]", json!(3));
+    assert_snapshot!(world.story(), @r#"
+      1 run started
+      1 a for each of ["x","y","z"]
+      1 a[0] started #1 {"at":"x"}
+      1 a[1] started #1 {"at":"y"}
+      1 a[2] started #1 {"at":"z"}
+      1 a[1] failed: it did not work (reset)
+      1 a[0] ok 1
+      1 a[2] ok 3
+      1 a ends ok {"failed":[{"index":1,"item":"y","message":"it did not work","status":"failed"}],"items":[1,null,3]}
+      1 b ok {"failed":[{"index":1,"item":"y","message":"it did not work","status":"failed"}],"seen":[1,null,3]}
+      1 run succeeded {}
+    -- succeeded
+    "#);
+}
+
+#[test]
+fn a_list_that_is_too_long_or_none_fails_before_anything_is_done() {
+    assert_snapshot!(list("    max_items: 2\n").story(), @"
+      1 run started
+      1 a failed: `foreach` gives 3 items, and at most 2 are performed: none was (input)
+      1 b stopped by a
+      1 run failed {}
+    -- failed
+    ");
+    let none = "workflow: lists\nsteps:\n  - { id: a, foreach: alert.rule, uses: look }\n";
+    assert_snapshot!(World::new(none).story(), @"
+      1 run started
+      1 a failed: `foreach` has to give a list (input)
+      1 run failed {}
+    -- failed
+    ");
+    let empty = "workflow: lists\nsteps:\n  - { id: a, foreach: \"[]\", uses: act, with: { on: \"{{ item }}\" }, max_items: 2, approval: { ask: x, expires: 1h } }\n";
+    assert_snapshot!(World::new(empty).story(), @r#"
+      1 run started
+      1 a for each of []
+      1 a ends ok {"failed":[],"items":[]}
+      1 run succeeded {}
+    -- succeeded
+    "#);
+}
+
+const GATED: &str = "workflow: lists
+steps:
+  - id: block
+    foreach: \"['x', 'y']\"
+    as: host
+    max_items: 5
+    uses: act
+    with: { on: \"{{ host }}\" }
+    approval: { ask: \"Block {{ host }}?\", skip_if: host == 'z', expires: 5m }
+outputs: { why: steps.block.failed }
+";
+
+#[test]
+fn every_item_of_a_disruptive_step_is_asked_for_and_bound_to_its_inputs() {
+    let mut world = World::new(GATED);
+    world.decides("block[1]", Decision::Approve, person("ana", &[]), "").unwrap();
+    world.succeeds("block[1]", json!({}));
+    world.decides("block[0]", Decision::Reject, person("ana", &[]), "our scanner").unwrap();
+    assert_snapshot!(world.story(), @r#"
+      1 run started
+      1 block for each of ["x","y"]
+      1 block[0] asks "Block x?"
+      1 block[1] asks "Block y?"
+      1 block[1] Approve by ana
+      1 block[1] started #1 {"on":"y"} on host/y
+      1 block[1] ok {}
+      1 block[0] Reject by ana
+      1 block ends rejected because item 0: ana said no: our scanner {"failed":[{"index":0,"item":"x","message":"ana said no: our scanner","status":"rejected"}],"items":[null,{}]}
+      1 run succeeded {"why":[{"index":0,"item":"x","message":"ana said no: our scanner","status":"rejected"}]}
+    -- succeeded
+    "#);
+}
+
+#[test]
+fn an_item_in_doubt_waits_for_a_person() {
+    let mut world = World::new(GATED);
+    world.decides("block[0]", Decision::Approve, person("ana", &[]), "").unwrap();
+    world.tell(crate::Input::Recovered).unwrap();
+    world.resolves("block[0]", Resolution::Ok).unwrap();
+    world.wait(301);
+    assert_snapshot!(world.story(), @r#"
+      1 run started
+      1 block for each of ["x","y"]
+      1 block[0] asks "Block x?"
+      1 block[1] asks "Block y?"
+      1 block[0] Approve by ana
+      1 block[0] started #1 {"on":"x"} on host/x
+      1 block[0] in doubt: the process ended while attempt 1 was under way
+      1 block[0] resolved Ok by ana
+    302 block[1] expired
+    302 block ends expired because item 1: nobody answered in time {"failed":[{"index":1,"item":"y","message":"nobody answered in time","status":"expired"}],"items":[{"reason":"looked at the host","resolved_by":"ana"},null]}
+    302 run failed {"why":[{"index":1,"item":"y","message":"nobody answered in time","status":"expired"}]}
+    -- failed
+    "#);
+}
+
+#[test]
+fn a_cancelled_run_begins_no_further_item() {
+    let mut world = list("    max_parallel: 1\n");
+    world.tell(crate::Input::Cancelled { by: person("ana", &[]), reason: "enough".to_owned() }).unwrap();
+    world.succeeds("a[0]", json!(1));
+    assert_snapshot!(world.story(), @r#"
+      1 run started
+      1 a for each of ["x","y","z"]
+      1 a[0] started #1 {"at":"x"}
+      1 run cancelled by ana
+      1 a[0] ok 1
+      1 a ends cancelled because item 1: cancelled {"failed":[{"index":1,"item":"y","message":null,"status":"cancelled"},{"index":2,"item":"z","message":null,"status":"cancelled"}],"items":[1,null,null]}
+      1 run cancelled {}
+    -- cancelled
+    "#);
+}
