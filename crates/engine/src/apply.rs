@@ -59,7 +59,10 @@ impl Run {
                 self.stop_what_has_not_started(self.steps.len(), record)
             }
             Event::RunTimedOut => self.apply_timed_out(record),
-            Event::RunFinished { status, .. } => self.apply_finished(*status),
+            Event::RunFinished { status, outputs, .. } => {
+                self.outputs.clone_from(outputs);
+                self.apply_finished(*status)
+            }
             Event::StepStarted { .. }
             | Event::StepSucceeded { .. }
             | Event::StepFailed { .. }

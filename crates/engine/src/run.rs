@@ -1,11 +1,13 @@
 //! One execution of a workflow.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use expr::Scope;
 use model::{
     Event, Outcome, Parent, Record, RunId, RunStatus, RunSummary, StepId, StepKey, StepStatus, Timestamp,
 };
+use serde_json::Value;
 use workflow::{Effect, Workflow};
 
 use crate::command::{Child, Command};
@@ -33,6 +35,7 @@ pub struct Run {
     pub(crate) parent: Option<Parent>,
     pub(crate) about: String,
     pub(crate) error: Option<String>,
+    pub(crate) outputs: BTreeMap<String, Value>,
     pub(crate) started_at: Timestamp,
     /// When its turn came; its time limit counts from here.
     pub(crate) began_at: Timestamp,
@@ -187,6 +190,11 @@ impl Run {
         self.id
     }
 
+    /// What it gave; nothing before it has finished.
+    pub fn outputs(&self) -> &BTreeMap<String, Value> {
+        &self.outputs
+    }
+
     /// The workflow that it executes.
     pub fn workflow(&self) -> &Arc<Workflow> {
         &self.workflow
@@ -226,6 +234,7 @@ impl Run {
             parent: None,
             about: String::new(),
             error: None,
+            outputs: BTreeMap::new(),
             started_at: Timestamp::default(),
             began_at: Timestamp::default(),
             updated_at: Timestamp::default(),

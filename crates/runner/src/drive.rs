@@ -9,11 +9,11 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Command, Input, Rejected, Run};
+use engine::{Child, Command, Input, Rejected, Run};
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
-use model::{Event, Outcome, Record, RunId, RunSummary, StepKey};
+use model::{Event, Outcome, Record, RunId, RunSummary, StepKey, Timestamp};
 use store::{Append, Appended, Dedupe, Position};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, info, warn};
@@ -24,6 +24,8 @@ use crate::runner::{Shared, Update};
 const MOST_CONFLICTS: u32 = 8;
 /// How long a run is left alone that could not be loaded, or whose task panicked.
 const AFTER_A_FAILURE: Duration = Duration::from_secs(60);
+/// After how long a run that could not be made is tried again.
+const WHILE_BUSY: Duration = Duration::from_secs(1);
 
 /// What a run is told, and who waits for the answer.
 pub(crate) struct Letter {
@@ -56,7 +58,7 @@ pub(crate) async fn load_and_drive(shared: Arc<Shared>, id: RunId, mut mailbox: 
     }
 }
 
-async fn load(shared: &Shared, id: RunId) -> Result<Run, Error> {
+pub(crate) async fn load(shared: &Shared, id: RunId) -> Result<Run, Error> {
     let store = shared.store.as_ref();
     let Some(summary) = store.summary(id).await? else {
         return Err(Error::NoSuchRun(id));
@@ -84,12 +86,15 @@ struct Driver {
     /// The position of the last append.
     position: Position,
     under_way: BTreeSet<(StepKey, u32)>,
+    /// The runs that this one has called, as far as this process knows.
+    called: BTreeSet<RunId>,
     calls: FuturesUnordered<Call>,
 }
 
 impl Driver {
     fn new(shared: Arc<Shared>, run: Run, mailbox: mpsc::Receiver<Letter>, position: Position) -> Driver {
-        Driver { shared, run, mailbox, position, under_way: BTreeSet::new(), calls: FuturesUnordered::new() }
+        let (under_way, called) = (BTreeSet::new(), BTreeSet::new());
+        Driver { shared, run, mailbox, position, under_way, called, calls: FuturesUnordered::new() }
     }
 
     async fn drive(mut self, first: Option<Input>) {
@@ -115,6 +120,7 @@ impl Driver {
         }
         loop {
             self.perform_commands().await?;
+            self.call_runs().await?;
             let letter = if self.calls.is_empty() {
                 match self.mailbox.try_recv() {
                     Ok(letter) => letter,
@@ -125,7 +131,7 @@ impl Driver {
                 }
             } else {
                 // A retry or an expiry does not wait for calls that are under way beside it.
-                self.shared.timers.set(self.run.id(), self.run.wake_at());
+                self.shared.timers.set(self.run.id(), self.wake_at());
                 tokio::select! {
                     Some((step, attempt, outcome)) = self.calls.next() => {
                         self.under_way.remove(&(step.clone(), attempt));
@@ -142,10 +148,12 @@ impl Driver {
     /// is on disk first: a question that a crash takes back would be answered in vain.
     async fn rest(&mut self) -> Result<Option<Letter>, Error> {
         let run = self.run.id();
-        if !self.run.status().is_finished() {
+        if self.run.status().is_finished() {
+            self.shared.ended(&self.run);
+        } else {
             self.shared.store.durable(self.position).await?;
         }
-        self.shared.timers.set(run, self.run.wake_at());
+        self.shared.timers.set(run, self.wake_at());
         Ok(self.shared.retire(run, &mut self.mailbox))
     }
 
@@ -154,9 +162,13 @@ impl Driver {
         let mut conflicts = 0;
         let result = loop {
             let (records, result) = self.tell(letter.input.clone());
+            let stops = records.iter().find_map(why_children_stop);
             match self.shared.commit(&self.run, records, None).await? {
                 Appended::At(position) => {
                     self.position = self.position.max(position);
+                    if let Some(why) = stops {
+                        self.shared.cancel_children(&self.run, why);
+                    }
                     break result;
                 }
                 Appended::Conflict if conflicts < MOST_CONFLICTS => {
@@ -201,6 +213,32 @@ impl Driver {
         self.run.handle(input, now)
     }
 
+    /// Makes the runs that perform steps of this one. That they are called is on disk first: a run that nobody knows to
+    /// have called another would call it twice.
+    async fn call_runs(&mut self) -> Result<(), Error> {
+        let children = self.run.children().into_iter().filter(|child| !self.called.contains(&child.run));
+        let new: Vec<Child> = children.collect();
+        if new.is_empty() || self.shared.is_stopped() {
+            return Ok(());
+        }
+        self.shared.store.durable(self.position).await?;
+        for child in new {
+            match self.shared.call(&child).await {
+                Ok(()) => drop(self.called.insert(child.run)),
+                Err(Error::Busy) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// When the clock has to look at the run again; soon, where a run that it calls could not be made.
+    fn wake_at(&self) -> Option<Timestamp> {
+        let is_owed = self.run.children().iter().any(|child| !self.called.contains(&child.run));
+        let soon = is_owed.then(|| self.shared.clock.now().after(WHILE_BUSY));
+        self.run.wake_at().into_iter().chain(soon).min()
+    }
+
     async fn perform_commands(&mut self) -> Result<(), Error> {
         if self.shared.is_stopped() {
             return Ok(());
@@ -232,6 +270,14 @@ async fn perform(shared: Arc<Shared>, run: RunId, command: Command) -> (StepKey,
         }
     }
     (command.step, command.attempt, outcome)
+}
+
+/// Whether a fact ends what the runs that this one has called were called for.
+fn why_children_stop(record: &Record) -> Option<&'static str> {
+    if matches!(record.event, Event::RunTimedOut) {
+        return Some("took longer than it may");
+    }
+    matches!(record.event, Event::RunCancelled { .. }).then_some("was cancelled")
 }
 
 fn is_notable(record: &Record) -> bool {

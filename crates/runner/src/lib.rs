@@ -3,6 +3,7 @@
 //! One task owns a run while something happens in it, and a run that waits costs nothing but its row. [`drive`] is the
 //! only place where facts meet effects; all IO hangs on it through [`store::Store`] and [`Executor`].
 
+mod children;
 mod clock;
 mod drive;
 mod error;
@@ -10,6 +11,7 @@ mod executor;
 mod runner;
 mod start;
 mod timers;
+mod turns;
 mod workflows;
 
 pub use clock::Clock;

@@ -15,6 +15,7 @@ use crate::drive::{self, Letter};
 use crate::error::Error;
 use crate::executor::Executor;
 use crate::timers::{Due, Timers, timers};
+use crate::turns::Turns;
 use crate::workflows::{Pinned, Workflows};
 
 const MAILBOX: usize = 256;
@@ -70,6 +71,7 @@ pub(crate) struct Shared {
     pub(crate) pinned: Pinned,
     pub(crate) fence: Fence,
     pub(crate) timers: Timers,
+    pub(crate) turns: Turns,
     pub(crate) calls: Semaphore,
     pub(crate) updates: broadcast::Sender<Update>,
     most_active_runs: usize,
@@ -100,6 +102,7 @@ impl Runner {
             pinned,
             fence: claim.fence,
             timers,
+            turns: Turns::default(),
             calls: Semaphore::new(settings.most_calls),
             updates: broadcast::Sender::new(UPDATES),
             most_active_runs: settings.most_active_runs,
@@ -200,6 +203,14 @@ impl Runner {
 
     fn recover(&self, runs: &[RunSummary]) {
         let mut under_way = 0;
+        let mut held: Vec<&RunSummary> = runs.iter().filter(|run| !run.status.is_finished()).collect();
+        held.sort_by_key(|run| run.run);
+        for (run, key) in held.into_iter().filter_map(|run| Some((run, run.concurrency.as_deref()?))) {
+            self.shared.turns.resume(&run.workflow, key, run.run);
+        }
+        for run in self.shared.turns.holders() {
+            self.shared.send(run, Input::Admitted);
+        }
         for summary in runs {
             match summary.status {
                 RunStatus::Running => {
@@ -208,6 +219,10 @@ impl Runner {
                     if let Err(error) = self.shared.deliver(summary.run, letter) {
                         error!(run = %summary.run, %error, "not recovered");
                     }
+                }
+                // A run that it called may have ended without its being told.
+                RunStatus::Waiting if !summary.calls.is_empty() => {
+                    self.shared.timers.set(summary.run, Some(self.shared.clock.now()));
                 }
                 // What waits for nothing was noted by a process that was about to stop: it goes on at once.
                 RunStatus::Waiting if summary.waiting.is_empty() && summary.wake_at.is_none() => {

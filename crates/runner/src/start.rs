@@ -67,6 +67,10 @@ async fn see_through<T: Send + 'static>(
     })
 }
 
+fn new_id() -> RunId {
+    RunId::new(uuid::Uuid::now_v7())
+}
+
 impl Runner {
     /// Starts the runs of every workflow that listens on the alert's path and whose `when` holds. Where it cannot be
     /// evaluated, the run is there and has failed, so that somebody sees the alert. When it returns, the
@@ -96,7 +100,7 @@ impl Runner {
                     Some(error.message)
                 }
             };
-            let (started, position) = self.create(workflow, start.clone(), in_vain).await?;
+            let (started, position) = self.create(new_id(), workflow, start.clone(), in_vain).await?;
             last = last.max(position);
             received.runs.push(started);
         }
@@ -132,18 +136,19 @@ impl Runner {
         };
         let (runner, workflow) = (self.clone(), workflow.clone());
         see_through(async move {
-            let (started, position) =
-                runner.create(&workflow, Start { trigger, alert, turn: None }, None).await?;
+            let start = Start { trigger, alert, turn: None };
+            let (started, position) = runner.create(new_id(), &workflow, start, None).await?;
             runner.shared.store.durable(position).await?;
             Ok(started)
         })
         .await
     }
 
-    async fn create(
+    pub(crate) async fn create(
         &self,
+        id: RunId,
         workflow: &Arc<Workflow>,
-        start: Start,
+        mut start: Start,
         in_vain: Option<String>,
     ) -> Result<(Started, Position), Error> {
         let shared = &self.shared;
@@ -153,8 +158,10 @@ impl Runner {
             return Err(Error::Refused(message));
         }
         let dedupe = self.dedupe(workflow, &start, now);
-        let id = RunId::new(uuid::Uuid::now_v7());
         let mut mailbox = shared.enlist(id)?;
+        let turn = shared.turns.take(workflow, &start, id);
+        start.turn = turn.inspect_err(|_| shared.forget(id))?;
+        let key = start.turn.as_ref().map(|turn| turn.key.clone());
         let (run, records) = match in_vain {
             None => Run::start(id, workflow.clone(), start, now),
             Some(message) => Run::start_in_vain(id, workflow.clone(), start, message, now),
@@ -169,6 +176,7 @@ impl Runner {
             }
             Ok(Appended::Duplicate(first)) => {
                 shared.retire(id, &mut mailbox);
+                shared.give_up_turn(workflow, key, id);
                 info!(run = %first, workflow = %workflow.name, "duplicate alert");
                 Ok((started(first, true), Position::LATEST))
             }
@@ -179,6 +187,7 @@ impl Runner {
             }
             Err(error) => {
                 shared.retire(id, &mut mailbox);
+                shared.give_up_turn(workflow, key, id);
                 let error = Error::from(error);
                 if !matches!(error, Error::Refused(_)) {
                     shared.stop(&error.to_string());

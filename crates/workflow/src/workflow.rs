@@ -214,6 +214,31 @@ impl Workflow {
         self.steps.iter().find(|step| step.id == *id)
     }
 
+    /// What the playbook is called with, checked and with its defaults; or what is wrong with it.
+    pub fn take_inputs(&self, given: &Value) -> Result<Value, String> {
+        let (Some(inputs), Some(given)) = (&self.inputs, given.as_object()) else {
+            return Err(format!("`{}` cannot be called with this", self.name));
+        };
+        if let Some(unknown) = given.keys().find(|key| !inputs.contains_key(*key)) {
+            return Err(format!("`{}` has no input `{unknown}`", self.name));
+        }
+        let mut taken = Map::new();
+        for (name, input) in inputs {
+            match (given.get(name), &input.default) {
+                (Some(value), _) => {
+                    input.check(value).map_err(|message| format!("the input `{name}` {message}"))?;
+                    taken.insert(name.clone(), value.clone());
+                }
+                (None, Some(default)) => drop(taken.insert(name.clone(), default.clone())),
+                (None, None) if input.is_required => {
+                    return Err(format!("`{}` needs the input `{name}`", self.name));
+                }
+                (None, None) => {}
+            }
+        }
+        Ok(Value::Object(taken))
+    }
+
     /// The steps that are performed where the run has failed.
     pub fn handlers(&self) -> std::ops::Range<usize> {
         self.main_steps..self.steps.len()

@@ -14,12 +14,15 @@ use workflow::{Catalog, Workflow};
 use super::*;
 use crate::start::{Delivery, Received};
 
-const NODES: [&str; 5] = [
+mod calls;
+
+const NODES: [&str; 6] = [
     "node: webhook\nsummary: x\ntrigger: webhook\ninputs:\n  path: { type: string, required: true, summary: x }\n",
     "node: look\nsummary: x\neffect: read\non_doubt: retry\nnative: x\n",
     "node: act\nsummary: x\neffect: disrupt\non_doubt: ask\nnative: x\ntarget: \"host/{{ inputs.on }}\"\ninputs:\n  on: { type: string, required: true, summary: x }\n",
     "node: delay\nsummary: x\neffect: read\non_doubt: retry\nengine: delay\ninputs:\n  for: { type: duration, required: true, summary: x }\n",
     "node: set\nsummary: x\neffect: read\non_doubt: retry\nengine: set\n",
+    "node: workflow\nsummary: x\neffect: read\non_doubt: retry\nengine: workflow\ninputs:\n  workflow: { type: string, required: true, summary: x }\n  inputs: { type: object, default: {}, summary: x }\n",
 ];
 
 const CONTAIN: &str = r#"
@@ -42,6 +45,7 @@ fn workflow(text: &str) -> Workflow {
     for node in NODES {
         catalog.add("node.yaml", node).unwrap();
     }
+    catalog.add_workflow(workflow::Draft::parse("callee.yaml", calls::CALLEE).unwrap().signature().unwrap());
     let (workflow, findings) = workflow::load("test.yaml", text, &catalog);
     workflow.unwrap_or_else(|| panic!("{findings}"))
 }
