@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD as BASE64_URL};
 use chrono::{DateTime, FixedOffset, SecondsFormat};
 use handlebars::{
     Context, Handlebars, Helper, HelperDef, HelperResult, Output, RenderContext, RenderError,
@@ -34,9 +34,10 @@ struct Pure {
     function: Function,
 }
 
-const HELPERS: [Pure; 20] = [
+const HELPERS: [Pure; 22] = [
     pure("and", 1..=8, |values| Ok(values.iter().all(|value| is_true(value)).into())),
     pure("base64", 1..=1, |values| Ok(BASE64.encode(text(values)?).into())),
+    pure("base64url", 1..=1, |values| Ok(BASE64_URL.encode(text(values)?).into())),
     pure("date_add", 2..=2, date_add),
     pure("default", 2..=2, |values| match values {
         [Value::Null, fallback] => Ok((*fallback).clone()),
@@ -60,6 +61,7 @@ const HELPERS: [Pure; 20] = [
     pure("or", 1..=8, |values| Ok(values.iter().any(|value| is_true(value)).into())),
     pure("sha256", 1..=1, |values| Ok(format!("{:x}", Sha256::digest(text(values)?)).into())),
     pure("shell", 1..=1, |values| Ok(format!("'{}'", text(values)?.replace('\'', r"'\''")).into())),
+    pure("slack", 1..=1, |values| Ok(slack(&text(values)?).into())),
     pure("trim", 1..=1, |values| Ok(text(values)?.trim().into())),
     pure("upper", 1..=1, |values| Ok(text(values)?.to_uppercase().into())),
 ];
@@ -218,6 +220,11 @@ fn text(values: &[&Value]) -> Result<String, String> {
         Some(value) => Err(format!("needs text, not {}", describe(value))),
         None => Err("needs text".to_owned()),
     }
+}
+
+/// What Slack would take for a link, a mention or `@channel` stands between angle brackets.
+fn slack(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 fn compare(values: &[&Value], holds: fn(std::cmp::Ordering) -> bool) -> Result<Value, String> {

@@ -44,6 +44,8 @@ fn in_text_it_becomes_text_without_escaping() {
     );
     assert_eq!(check("level {{ alert.rule.level }}"), r#""level 10""#);
     assert_eq!(check("q={{ urlencode alert.data.url }}"), r#""q=%2F%3Fq%3Da%20b%26c""#);
+    assert_eq!(check(r#"{{ base64 "??>" }} {{ base64url "??>?" }}"#), r#""Pz8+ Pz8-Pw""#);
+    assert_eq!(check(r#"{{ slack "<!channel> a&b" }}"#), r#""&lt;!channel&gt; a&amp;b""#);
     assert_eq!(check("{{ upper (lower steps.host.name) }}!"), r#""WEB-01!""#);
     assert_eq!(check(r"a \{{b}}"), r#""a {{b}}""#);
 }
