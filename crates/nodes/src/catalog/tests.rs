@@ -61,13 +61,13 @@ fn the_examples_of_the_readme_are_true() {
 fn the_catalogue_has_what_it_is_known_for() {
     let (catalog, recipes) = embedded();
     let names: Vec<&str> = catalog.iter().map(|manifest| manifest.name.as_str()).collect();
-    insta::assert_snapshot!(names.join(" "), @"approval delay http manual set thehive.add_comment thehive.add_observable thehive.add_task_log thehive.close_case thehive.create_case thehive.create_task thehive.get_task thehive.update_case thehive.update_task virustotal.ip wazuh.active_response wazuh.authenticate wazuh.get_agent wazuh.list_agents webhook");
+    insta::assert_snapshot!(names.join(" "), @"approval cortex.get_job cortex.run_analyzer delay http manual misp.add_sighting misp.search_attributes set slack.post thehive.add_comment thehive.add_observable thehive.add_task_log thehive.close_case thehive.create_case thehive.create_task thehive.get_task thehive.update_case thehive.update_task virustotal.domain virustotal.file virustotal.ip virustotal.url wazuh.active_response wazuh.authenticate wazuh.disable_account wazuh.get_agent wazuh.list_agents wazuh.restart_agent webhook");
     let products: Vec<&str> = recipes.iter().map(|recipe| recipe.product.as_str()).collect();
-    assert_eq!(products, ["thehive", "virustotal", "wazuh"]);
+    assert_eq!(products, ["cortex", "http", "misp", "slack", "thehive", "virustotal", "wazuh"]);
     let disrupting = catalog.iter().filter(|manifest| manifest.effect == Some(Effect::Disrupt));
     assert_eq!(
         disrupting.map(|manifest| manifest.name.as_str()).collect::<Vec<_>>(),
-        ["wazuh.active_response"]
+        ["wazuh.active_response", "wazuh.disable_account", "wazuh.restart_agent"]
     );
 }
 
@@ -113,7 +113,7 @@ fn what_is_wrong_with_an_added_node_is_said_with_its_place() {
     let node =
         NODE.replace("urlencode inputs.id", "inputs.id").replace("connection: ticket", "connection: tickets");
     insta::assert_snapshot!(check(&[("a.yaml", &node)]), @"
-    a.yaml:4:13 unknown-product: there is no connection.yaml for `tickets`: there are thehive, virustotal, wazuh
+    a.yaml:4:13 unknown-product: there is no connection.yaml for `tickets`: there are cortex, http, misp, slack, thehive, virustotal, wazuh
     a.yaml:9:45 unescaped-path: `inputs.id` stands in a path as it came: write `urlencode inputs.id`
     ");
     let node = NODE.replace("inputs.id", "inputs.number") + "succeeds_when: respons.status == 200\n";
