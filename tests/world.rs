@@ -142,6 +142,8 @@ impl World {
             .env("WAZUH_PASSWORD", &self.wazuh_password)
             .env("THEHIVE_KEY", lab.thehive_key)
             .env("VIRUSTOTAL_KEY", lab.virustotal_key)
+            .env("SLACK_TOKEN", lab.slack_token)
+            .env("MISP_KEY", lab.misp_key)
             .env("HOOK_SECRET", HOOK_SECRET)
             .env("PORTCULLIS_TOKEN", token("ana"))
             .env("RUST_LOG", "info")
@@ -253,6 +255,8 @@ connections:
     tls: {{ fingerprint: "{fingerprint}" }}
   thehive: {{ url: "{thehive}", key: {{ env: THEHIVE_KEY }} }}
   virustotal: {{ url: "{virustotal}/api/v3", key: {{ env: VIRUSTOTAL_KEY }} }}
+  slack: {{ url: "{slack}/api", token: {{ env: SLACK_TOKEN }} }}
+  misp: {{ url: "{misp}", key: {{ env: MISP_KEY }} }}
 hooks:
   wazuh: {{ secret: {{ env: HOOK_SECRET }} }}
 api:
@@ -263,6 +267,8 @@ api:
             fingerprint = self.lab.wazuh_fingerprint(),
             thehive = self.lab.thehive_url(),
             virustotal = self.lab.virustotal_url(),
+            slack = self.lab.slack_url(),
+            misp = self.lab.misp_url(),
         )
     }
 }

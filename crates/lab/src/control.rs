@@ -18,8 +18,8 @@ pub(crate) struct Control {
 
 const HELP: &str = r#"The control API of a Portcullis lab
 
-GET    /requests             the requests that Wazuh, TheHive and VirusTotal received
-GET    /state                agents, active responses, cases, quota, open faults
+GET    /requests             the requests that the simulated systems received
+GET    /state                agents, active responses, cases, quota, messages, sightings, open faults
 POST   /faults               {"system": "wazuh", "method": "PUT", "path": "/active-response", "times": 1, "kind": "drop_after"}
                              kinds: "drop_before", "drop_after", "token_expired", "api_timeout", {"delay": {"ms": 500}},
                              {"status": {"status": 500, "body": null}}; a path segment * matches any, at the end any rest
@@ -110,6 +110,8 @@ impl Control {
             },
             "thehive": { "cases": world.thehive.cases() },
             "virustotal": { "quota": world.virustotal.quota() },
+            "slack": { "messages": world.slack.messages() },
+            "misp": { "sightings": world.misp.sightings() },
             "faults": world.orders.list(),
         })
     }

@@ -14,6 +14,8 @@ pub enum System {
     Wazuh,
     TheHive,
     VirusTotal,
+    Slack,
+    Misp,
 }
 
 /// An order to treat the next matching requests badly.
@@ -55,7 +57,7 @@ pub enum Kind {
         #[serde(default)]
         body: Value,
     },
-    /// 401 in the product's own words, and the effect is not done; the caller's credentials stay good.
+    /// A refused token in the product's own words (mostly a 401), and the effect is not done; the token stays good.
     TokenExpired,
     /// The effect is done, then the product answers that it ran out of time (Wazuh: 500, error 3021).
     ApiTimeout,

@@ -14,8 +14,10 @@ use crate::certificate;
 use crate::control::Control;
 use crate::faults::{Fault, Orders, System};
 use crate::http::{Endpoint, Observer, Server, serve};
+use crate::misp::Misp;
 use crate::record::{Recorded, Recorder};
 use crate::settings::Settings;
+use crate::slack::Slack;
 use crate::thehive::TheHive;
 use crate::virustotal::VirusTotal;
 use crate::wazuh::{ActiveResponse, Agent, AgentStatus, Execd, Permissions, Wazuh};
@@ -41,6 +43,8 @@ pub struct Lab {
     wazuh: SocketAddr,
     thehive: SocketAddr,
     virustotal: SocketAddr,
+    slack: SocketAddr,
+    misp: SocketAddr,
     control: SocketAddr,
     tasks: Vec<JoinHandle<Infallible>>,
 }
@@ -50,6 +54,8 @@ pub(crate) struct World {
     pub(crate) wazuh: Arc<Wazuh>,
     pub(crate) thehive: Arc<TheHive>,
     pub(crate) virustotal: Arc<VirusTotal>,
+    pub(crate) slack: Arc<Slack>,
+    pub(crate) misp: Arc<Misp>,
     pub(crate) orders: Arc<Orders>,
     pub(crate) recorder: Arc<Recorder>,
 }
@@ -62,10 +68,14 @@ impl Lab {
         let (wazuh_listener, wazuh) = listen(settings.wazuh_port).await?;
         let (thehive_listener, thehive) = listen(settings.thehive_port).await?;
         let (virustotal_listener, virustotal) = listen(settings.virustotal_port).await?;
+        let (slack_listener, slack) = listen(settings.slack_port).await?;
+        let (misp_listener, misp) = listen(settings.misp_port).await?;
         let (control_listener, control) = listen(settings.control_port).await?;
         let world = Arc::new(World {
             wazuh: Arc::new(Wazuh::new(settings.clone())),
             virustotal: Arc::new(VirusTotal::new(&settings)),
+            slack: Arc::new(Slack::new(&settings)),
+            misp: Arc::new(Misp::new(&settings)),
             thehive: Arc::new(TheHive::new(settings)),
             orders: Arc::default(),
             recorder: Arc::default(),
@@ -82,6 +92,8 @@ impl Lab {
             serve(wazuh_listener, observed(System::Wazuh, world.wazuh.clone(), tls)),
             serve(thehive_listener, observed(System::TheHive, world.thehive.clone(), None)),
             serve(virustotal_listener, observed(System::VirusTotal, world.virustotal.clone(), None)),
+            serve(slack_listener, observed(System::Slack, world.slack.clone(), None)),
+            serve(misp_listener, observed(System::Misp, world.misp.clone(), None)),
             serve(control_listener, control_server),
         ];
         Ok(Lab {
@@ -91,6 +103,8 @@ impl Lab {
             wazuh,
             thehive,
             virustotal,
+            slack,
+            misp,
             control,
             tasks,
         })
@@ -130,6 +144,16 @@ impl Lab {
         format!("http://{}", self.virustotal)
     }
 
+    /// Where Slack is, without `/api`.
+    pub fn slack_url(&self) -> String {
+        format!("http://{}", self.slack)
+    }
+
+    /// Where MISP is.
+    pub fn misp_url(&self) -> String {
+        format!("http://{}", self.misp)
+    }
+
     /// Where the control API is; `GET /` there lists what it offers.
     pub fn control_url(&self) -> String {
         format!("http://{}", self.control)
@@ -158,6 +182,16 @@ impl Lab {
     /// TheHive's cases as JSON, each with `observables`, `comments` and `tasks` with their `logs`.
     pub fn cases(&self) -> Vec<Value> {
         self.world.thehive.cases()
+    }
+
+    /// The messages in Slack, as they were posted.
+    pub fn messages(&self) -> Vec<Value> {
+        self.world.slack.messages()
+    }
+
+    /// The sightings that MISP was told of, as they were told.
+    pub fn sightings(&self) -> Vec<Value> {
+        self.world.misp.sightings()
     }
 
     /// The commands that Wazuh agents received, the oldest first.

@@ -1,6 +1,6 @@
-//! Simulated Wazuh, TheHive and VirusTotal with fault injection, for the demo and the tests.
+//! Simulated Wazuh, TheHive, VirusTotal, Slack and MISP with fault injection, for the demo and the tests.
 //!
-//! [`Lab::start`] opens one HTTP server for each of them on loopback, and a fourth one that controls them. They
+//! [`Lab::start`] opens one HTTP server for each of them on loopback, and one more that controls them. They
 //! answer as the products do, down to status codes and bodies, keep what they are told in memory, record every
 //! request and take orders for faults. The lab knows the endpoints that playbooks use and no others, and it never
 //! calls anybody.
@@ -11,8 +11,10 @@ mod control;
 pub mod faults;
 mod http;
 mod lab;
+mod misp;
 mod record;
 mod settings;
+mod slack;
 #[cfg(test)]
 mod testing;
 mod thehive;

@@ -11,6 +11,10 @@ pub struct Settings {
     pub thehive_port: u16,
     /// Port of VirusTotal.
     pub virustotal_port: u16,
+    /// Port of Slack.
+    pub slack_port: u16,
+    /// Port of MISP.
+    pub misp_port: u16,
     /// Port of the control API.
     pub control_port: u16,
     /// The one user of the Wazuh API.
@@ -43,6 +47,10 @@ pub struct Settings {
     pub virustotal_key: String,
     /// Lookups that are left in VirusTotal's quota; `None` is without end.
     pub virustotal_quota: Option<u32>,
+    /// Bot token of the app in Slack.
+    pub slack_token: String,
+    /// Authentication key for MISP.
+    pub misp_key: String,
 }
 
 const AR_CONF: &str = "\
@@ -53,6 +61,8 @@ firewall-drop180 - firewall-drop - 180
 firewall-drop600 - firewall-drop - 600
 host-deny600 - host-deny - 600
 disable-account300 - disable-account - 300
+remove-threat0 - remove-threat.sh - 0
+isolate-host3600 - isolate-host - 3600
 netsh180 - netsh.exe - 180
 ";
 
@@ -62,6 +72,8 @@ impl Default for Settings {
             wazuh_port: 0,
             thehive_port: 0,
             virustotal_port: 0,
+            slack_port: 0,
+            misp_port: 0,
             control_port: 0,
             wazuh_user: "portcullis".into(),
             wazuh_password: "Portcullis-lab-1".into(),
@@ -78,6 +90,8 @@ impl Default for Settings {
             custom_fields: vec!["portcullis-run".into()],
             virustotal_key: "lab-virustotal-key".into(),
             virustotal_quota: None,
+            slack_token: "xoxb-lab-slack-token".into(),
+            misp_key: "lab-misp-key".into(),
         }
     }
 }

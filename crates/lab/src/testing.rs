@@ -60,6 +60,22 @@ impl Client {
         self.http.get(format!("{}/api/v3/ip_addresses/{ip}", self.lab.virustotal_url()))
     }
 
+    /// One question to VirusTotal about anything, with the right key.
+    pub(crate) async fn report(&self, path: &str) -> Seen {
+        let url = format!("{}/api/v3/{path}", self.lab.virustotal_url());
+        see(self.http.get(url).header("x-apikey", Settings::default().virustotal_key)).await
+    }
+
+    pub(crate) async fn slack(&self, token: &str, message: &Value) -> Seen {
+        let url = format!("{}/api/chat.postMessage", self.lab.slack_url());
+        see(self.http.post(url).bearer_auth(token).json(message)).await
+    }
+
+    pub(crate) async fn misp(&self, key: &str, path: &str, body: &Value) -> Seen {
+        let url = format!("{}{path}", self.lab.misp_url());
+        see(self.http.post(url).header("authorization", key).json(body)).await
+    }
+
     pub(crate) fn control(&self, method: &str, path: &str) -> RequestBuilder {
         let url = format!("{}{path}", self.lab.control_url());
         self.http.request(Method::from_bytes(method.as_bytes()).unwrap(), url)

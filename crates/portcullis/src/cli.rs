@@ -92,9 +92,9 @@ pub(crate) enum Command {
         /// The node's name.
         node: Option<String>,
     },
-    /// Run the simulated Wazuh, TheHive and VirusTotal alone, to develop against.
+    /// Run the simulated Wazuh, TheHive, VirusTotal, Slack and MISP alone, to develop against.
     Lab {
-        /// The first of four ports; 0 takes any that are free.
+        /// The first of six ports; 0 takes any that are free.
         #[arg(long, default_value_t = 55000)]
         port: u16,
     },

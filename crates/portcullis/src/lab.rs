@@ -11,15 +11,20 @@ pub(crate) async fn lab(port: u16) -> anyhow::Result<()> {
         thehive_port: next(1),
         virustotal_port: next(2),
         control_port: next(3),
+        slack_port: next(4),
+        misp_port: next(5),
         ..Settings::default()
     };
     let (user, password) = (settings.wazuh_user.clone(), settings.wazuh_password.clone());
     let (thehive_key, virustotal_key) = (settings.thehive_key.clone(), settings.virustotal_key.clone());
+    let (slack_token, misp_key) = (settings.slack_token.clone(), settings.misp_key.clone());
     let lab = Lab::start(settings).await?;
     show::say(format_args!("wazuh       {}  user {user}, password {password}", lab.wazuh_url()));
     show::say(format_args!("            certificate fingerprint {}", lab.wazuh_fingerprint()));
     show::say(format_args!("thehive     {}  key {thehive_key}", lab.thehive_url()));
     show::say(format_args!("virustotal  {}/api/v3  key {virustotal_key}", lab.virustotal_url()));
+    show::say(format_args!("slack       {}/api  token {slack_token}", lab.slack_url()));
+    show::say(format_args!("misp        {}  key {misp_key}", lab.misp_url()));
     show::say(format_args!("control     {}  what was requested, and orders for faults", lab.control_url()));
     tokio::signal::ctrl_c().await?;
     lab.stop().await;

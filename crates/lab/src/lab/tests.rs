@@ -1,4 +1,4 @@
-//! The servers as such: faults, recording, control, connections, VirusTotal.
+//! The servers as such: faults, recording, control, connections; VirusTotal, Slack and MISP.
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -205,4 +205,76 @@ async fn virustotal_knows_a_few_addresses_and_keeps_its_quota() {
     assert_eq!(look_up("203.0.113.9").await.0, 200);
     let (status, body) = look_up("203.0.113.9").await;
     assert_eq!((status, &body["error"]["code"]), (429, &json!("QuotaExceededError")));
+}
+
+#[tokio::test]
+async fn virustotal_knows_files_domains_and_urls_of_the_examples() {
+    let client = start().await;
+    let found = async |path: &str| {
+        let (status, body) = client.report(path).await;
+        (status, body["data"]["attributes"]["last_analysis_stats"]["malicious"].clone())
+    };
+    assert_eq!(found("files/09f7c8ab144398156675aebf24e687db").await, (200, json!(52)));
+    assert_eq!(found("files/B507D50515D0315E15EA18088F4F77A2B9794890").await, (200, json!(52)));
+    assert_eq!(found("files/00000000000000000000000000000000").await.0, 404);
+    assert_eq!(found("domains/login.portal.example").await, (200, json!(11)));
+    assert_eq!(found("domains/brand-new.example").await.0, 404);
+    assert_eq!(found("domains/localhost").await.0, 400);
+    // https://login.portal.example/verify
+    assert_eq!(found("urls/aHR0cHM6Ly9sb2dpbi5wb3J0YWwuZXhhbXBsZS92ZXJpZnk").await, (200, json!(9)));
+    // http://203.0.113.9/
+    assert_eq!(found("urls/aHR0cDovLzIwMy4wLjExMy45Lw").await.0, 404);
+    client.lab.set_virustotal_quota(Some(0));
+    assert_eq!(found("domains/login.portal.example").await.0, 429);
+}
+
+#[tokio::test]
+async fn slack_answers_200_and_says_in_its_words_what_came_of_it() {
+    let client = start().await;
+    let token = Settings::default().slack_token;
+    let (status, body) = client.slack(&token, &json!({ "channel": "#soc", "text": "a &lt;b&gt;" })).await;
+    assert_eq!((status, &body["ok"], &body["channel"]), (200, &json!(true), &json!("C0LAB000001")));
+    assert_eq!(client.lab.messages()[0]["text"], "a &lt;b&gt;");
+    for (token, message, error) in [
+        ("xoxb-wrong", json!({ "channel": "soc", "text": "x" }), "invalid_auth"),
+        (&token, json!({ "channel": "#sco", "text": "x" }), "channel_not_found"),
+        (&token, json!({ "channel": "board", "text": "x" }), "not_in_channel"),
+        (&token, json!({ "channel": "soc" }), "no_text"),
+        (&token, json!({ "channel": "soc", "text": "x".repeat(40_001) }), "msg_too_long"),
+    ] {
+        assert_eq!(client.slack(token, &message).await, (200, json!({ "ok": false, "error": error })));
+    }
+    let limited = Kind::Status { status: 429, body: json!({ "ok": false, "error": "ratelimited" }) };
+    client.lab.order(Fault::once(System::Slack, "POST", "/api/chat.postMessage", limited));
+    assert_eq!(client.slack(&token, &json!({ "channel": "soc", "text": "x" })).await.0, 429);
+    assert_eq!(client.lab.messages().len(), 1);
+}
+
+#[tokio::test]
+async fn misp_finds_attributes_by_value_and_type_and_counts_sightings_of_those_it_knows() {
+    let client = start().await;
+    let key = Settings::default().misp_key;
+    let search = async |body: serde_json::Value| {
+        let (status, body) = client.misp(&key, "/attributes/restSearch", &body).await;
+        let found = body["response"]["Attribute"].as_array().unwrap();
+        (
+            status,
+            found.iter().map(|attribute| attribute["type"].as_str().unwrap().to_owned()).collect::<Vec<_>>(),
+        )
+    };
+    let value = json!(["203.0.113.66", "login.portal.example", "nobody.example"]);
+    assert_eq!(
+        search(json!({ "value": value })).await,
+        (200, vec!["domain".to_owned(), "ip-src".to_owned()])
+    );
+    assert_eq!(search(json!({ "value": value, "type": "domain" })).await, (200, vec!["domain".to_owned()]));
+    assert_eq!(search(json!({ "value": "nobody.example" })).await, (200, vec![]));
+    let (status, body) = client.misp("wrong", "/attributes/restSearch", &json!({ "value": "x" })).await;
+    assert_eq!((status, &body["message"]), (403, &json!("Authentication failed.")));
+    let sighting = json!({ "values": ["login.portal.example"], "source": "portcullis" });
+    let (_, body) = client.misp(&key, "/sightings/add", &sighting).await;
+    assert_eq!(body["Sighting"]["attribute_id"], "813");
+    let (status, body) = client.misp(&key, "/sightings/add", &json!({ "values": ["nobody.example"] })).await;
+    assert!(status == 200 && body["message"].as_str().unwrap().starts_with("Could not add"), "{body}");
+    assert_eq!(client.lab.sightings(), [sighting]);
 }

@@ -64,6 +64,8 @@ impl Server {
             .env("DEMO_WAZUH_PASSWORD", settings.wazuh_password)
             .env("DEMO_THEHIVE_KEY", settings.thehive_key)
             .env("DEMO_VIRUSTOTAL_KEY", settings.virustotal_key)
+            .env("DEMO_SLACK_TOKEN", settings.slack_token)
+            .env("DEMO_MISP_KEY", settings.misp_key)
             .env("DEMO_HOOK_SECRET", HOOK_SECRET)
             .env("DEMO_API_TOKEN", API_TOKEN)
             .stdin(Stdio::null())
@@ -146,6 +148,12 @@ connections:
   virustotal:
     url: {virustotal}/api/v3
     key: {{ env: DEMO_VIRUSTOTAL_KEY }}
+  slack:
+    url: {slack}/api
+    token: {{ env: DEMO_SLACK_TOKEN }}
+  misp:
+    url: {misp}
+    key: {{ env: DEMO_MISP_KEY }}
 hooks:
   wazuh: {{ secret: {{ env: DEMO_HOOK_SECRET }} }}
 api:
@@ -156,5 +164,7 @@ api:
         fingerprint = lab.wazuh_fingerprint(),
         thehive = lab.thehive_url(),
         virustotal = lab.virustotal_url(),
+        slack = lab.slack_url(),
+        misp = lab.misp_url(),
     )
 }
