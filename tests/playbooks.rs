@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use model::RunStatus;
 use serde_json::Value;
 use workflow::Workflow;
 
-use crate::world::repository;
+use crate::world::{World, read_json, repository};
 
 const FOLDERS: [&str; 3] = ["workflows", "examples/hello", "examples/approval"];
 const MANUAL: &str = "workflows/README.md";
@@ -39,6 +40,31 @@ fn every_example_of_the_manual_loads_and_its_tests_pass() {
     for test in tests {
         rehearse(&playbooks[0], MANUAL, &test, |path| Err(format!("there is no file {path}")));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn malware_is_looked_up_told_removed_and_sighted_over_real_http() {
+    let text = read(&repository().join("workflows/contain_malware.yaml"));
+    let world = World::with(lab::Settings::default(), &[("contain_malware.yaml", &text)]).await;
+    let mut alert = read_json(&repository().join("examples/alerts/virustotal_hit.json"));
+    // The lab's laptop-17 is switched off.
+    alert["agent"]["id"] = "001".into();
+    let answer = world.post_hook(&alert).await;
+    let run = answer.body.pointer("/runs/0/run").unwrap().as_str().unwrap().to_owned();
+    world.settled(&run).await;
+    let messages = world.lab.messages();
+    let said = messages[0]["text"].as_str().unwrap();
+    assert!(
+        messages.len() == 1 && said.contains("52 engines") && said.contains("MISP knows it"),
+        "{messages:?}"
+    );
+    assert!(world.lab.active_responses().is_empty() && world.lab.sightings().is_empty());
+    assert_eq!(world.decide(&run, "remove", "approve", "ana").await.status, 200);
+    let finished = world.settled(&run).await;
+    assert_eq!(finished.status, RunStatus::Succeeded, "{finished:?}");
+    let [response] = &world.lab.active_responses()[..] else { panic!("one command") };
+    assert_eq!((response.agent.as_str(), response.command.as_str()), ("001", "remove-threat0"));
+    assert_eq!(world.lab.sightings().len(), 1);
 }
 
 /// Runs the tests of a playbook, and gives how many there are.
