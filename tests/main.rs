@@ -11,5 +11,6 @@ mod crashes;
 mod documents;
 mod failures;
 mod playbooks;
+mod schema;
 mod wazuh_integration;
 mod world;

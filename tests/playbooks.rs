@@ -89,11 +89,16 @@ fn load(file: &str, text: &str) -> Arc<Workflow> {
 }
 
 /// The fenced blocks of a Markdown text that are YAML.
-fn yaml_blocks(text: &str) -> Vec<String> {
+pub(crate) fn yaml_blocks(text: &str) -> Vec<String> {
     let blocks = text.split("```yaml\n").skip(1);
     blocks
         .map(|rest| rest.split_inclusive('\n').take_while(|line| line.trim_end() != "```").collect())
         .collect()
+}
+
+/// The files of all playbooks that we ship.
+pub(crate) fn shipped() -> Vec<PathBuf> {
+    FOLDERS.iter().flat_map(|folder| playbooks(&repository().join(folder))).collect()
 }
 
 fn playbooks(folder: &Path) -> Vec<PathBuf> {

@@ -1,17 +1,16 @@
-//! `portcullis nodes`: the catalogue as a list, and one node as a page.
+//! `portcullis nodes` and `portcullis schema`: the catalogue as a list, one node as a page, and all of it for editors.
 
-use anyhow::Context as _;
 use std::path::Path;
 
-use workflow::{Action, Effect, Manifest, OnDoubt};
+use anyhow::Context as _;
+use workflow::{Action, Catalog, Effect, Manifest, OnDoubt};
 
 use crate::app;
 use crate::settings::Folders;
 use crate::show;
 
 pub(crate) fn nodes(config: &Path, name: Option<&str>) -> anyhow::Result<()> {
-    let folders = if config.exists() { Folders::read(config)?.nodes } else { Vec::new() };
-    let (catalog, _) = app::read_nodes(&folders)?;
+    let catalog = catalog(config)?;
     match name {
         Some(name) => {
             let manifest = catalog.get(name).with_context(|| format!("there is no node `{name}`"))?;
@@ -26,6 +25,18 @@ pub(crate) fn nodes(config: &Path, name: Option<&str>) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+pub(crate) fn schema(config: &Path) -> anyhow::Result<()> {
+    let schema = workflow::schema(&catalog(config)?);
+    show::say(format_args!("{schema:#}"));
+    Ok(())
+}
+
+/// The catalogue of the program, with the nodes of the configuration where there is one.
+pub(crate) fn catalog(config: &Path) -> anyhow::Result<Catalog> {
+    let folders = if config.exists() { Folders::read(config)?.nodes } else { Vec::new() };
+    Ok(app::read_nodes(&folders)?.0)
 }
 
 fn kind(manifest: &Manifest) -> &'static str {

@@ -92,6 +92,8 @@ pub(crate) enum Command {
         /// The node's name.
         node: Option<String>,
     },
+    /// Write the JSON Schema of playbooks, with which an editor completes them and shows what each key means.
+    Schema,
     /// Run the simulated Wazuh, TheHive, VirusTotal, Slack and MISP alone, to develop against.
     Lab {
         /// The first of six ports; 0 takes any that are free.

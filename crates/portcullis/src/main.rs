@@ -69,6 +69,7 @@ async fn run(cli: Cli) -> anyhow::Result<bool> {
         }
         Command::Cancel { run, why } => people::cancel(&client(config, url)?, run, &why).await?,
         Command::Nodes { node } => catalogue::nodes(config, node.as_deref())?,
+        Command::Schema => catalogue::schema(config)?,
         Command::Lab { port } => lab::lab(port).await?,
     }
     Ok(true)

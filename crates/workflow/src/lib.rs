@@ -9,9 +9,11 @@
 mod catalog;
 mod diagnostic;
 mod graph;
+mod keys;
 mod lint;
 mod load;
 mod manifest;
+mod schema;
 mod workflow;
 pub mod yaml;
 
@@ -22,6 +24,7 @@ pub use load::{Bundle, Draft, Signature, load};
 pub use manifest::{
     Action, Effect, EngineNode, FailureRule, Input, InputKind, Manifest, OnDoubt, Request, digest,
 };
+pub use schema::schema;
 pub use workflow::{
     Approval, Concurrency, Dedupe, Each, Needs, OnConflict, OnError, OnItemError, Retry, RetryOn, Step,
     Trigger, Workflow,

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::graph::Graph;
+use crate::keys::{self, MOST_STEPS, names};
 use crate::lint;
 use crate::manifest::{Manifest, digest};
 use crate::workflow::{Concurrency, Dedupe, Needs, OnConflict, Step, Workflow};
@@ -25,25 +26,6 @@ use step::{read_ids, read_step};
 use trigger::read_trigger;
 
 pub use signature::Signature;
-
-const MOST_STEPS: usize = 1000;
-
-const WORKFLOW_KEYS: [&str; 14] = [
-    "workflow",
-    "title",
-    "owner",
-    "attack",
-    "mode",
-    "triggers",
-    "inputs",
-    "dedupe",
-    "concurrency",
-    "timeout",
-    "vars",
-    "steps",
-    "on_failure",
-    "outputs",
-];
 
 /// Reads and checks a playbook. There is a workflow exactly where the findings hold no error.
 pub fn load(file: &str, text: &str, catalog: &Catalog) -> (Option<Workflow>, Diagnostics) {
@@ -131,7 +113,7 @@ impl Workflow {
 }
 
 fn read(document: &Document, text: String, catalog: &Catalog, rules: Rules) -> Option<Workflow> {
-    let root = document.root().object(&WORKFLOW_KEYS)?;
+    let root = document.root().object(&names(keys::WORKFLOW))?;
     let name = root.require("workflow").and_then(|node| read_id(&node));
     let modes = [("live", Mode::Live), ("shadow", Mode::Shadow)];
     let mode = root.get("mode").and_then(|node| node.one_of(&modes)).unwrap_or_default();
@@ -203,7 +185,7 @@ fn edges(steps: &[Step], main_steps: usize) -> Vec<Needs> {
 }
 
 fn read_concurrency(node: &Node<'_>) -> Option<Concurrency> {
-    let object = node.object(&["key", "on_conflict"])?;
+    let object = node.object(&names(keys::CONCURRENCY))?;
     let choices = [("queue", OnConflict::Queue), ("drop", OnConflict::Drop)];
     let on_conflict = object.require("on_conflict").and_then(|node| node.one_of(&choices));
     Some(Concurrency { key: object.require("key")?.template()?, on_conflict: on_conflict? })
@@ -237,7 +219,7 @@ fn read_uses<'a>(object: &Object<'a>, catalog: &Catalog) -> Option<(Node<'a>, Ar
 }
 
 fn read_dedupe(node: &Node<'_>) -> Option<Dedupe> {
-    let object = node.object(&["key", "window"])?;
+    let object = node.object(&names(keys::DEDUPE))?;
     let key = object.require("key").and_then(|node| node.template());
     let window = object.require("window").and_then(|node| node.time_limit());
     Some(Dedupe { key: key?, window: window? })

@@ -13,6 +13,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::keys::{self, names};
 use crate::yaml::{Document, Node, Object};
 
 /// The description of a node.
@@ -310,7 +311,7 @@ fn read_inputs(node: &Node<'_>) -> BTreeMap<String, Input> {
 impl Input {
     /// Reads one entry of `inputs:`.
     pub(crate) fn read(node: &Node<'_>) -> Option<Input> {
-        let object = node.object(&["type", "required", "default", "one_of", "summary"])?;
+        let object = node.object(&names(keys::INPUT))?;
         let kind = object.require("type")?.one_of(&KINDS)?;
         let summary = object.get("summary").map_or(Some(""), |node| node.string())?;
         Some(Input {
@@ -414,6 +415,11 @@ const KINDS: [(&str, InputKind); 11] = [
     ("expression", InputKind::Expression),
 ];
 
+/// The types of inputs as descriptions write them.
+pub(crate) fn kind_names() -> Vec<&'static str> {
+    KINDS.iter().map(|(name, _)| *name).collect()
+}
+
 impl InputKind {
     /// The kind as descriptions write it.
     pub fn as_str(self) -> &'static str {
@@ -449,7 +455,7 @@ impl Input {
 }
 
 impl InputKind {
-    fn describe(self) -> &'static str {
+    pub(crate) fn describe(self) -> &'static str {
         match self {
             InputKind::String => "text",
             InputKind::Integer => "a whole number",

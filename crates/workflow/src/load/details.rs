@@ -5,12 +5,13 @@ use std::time::Duration;
 use model::{Asked, StepId};
 
 use crate::diagnostic::Diagnostic;
+use crate::keys::{self, names};
 use crate::load::text_of;
 use crate::workflow::{Approval, Each, OnItemError, Retry, RetryOn};
 use crate::yaml::{Node, Object, suggest};
 
 pub(super) fn read_retry(node: &Node<'_>, is_polled: bool) -> Option<Retry> {
-    let object = node.object(&["max", "wait", "backoff", "on"])?;
+    let object = node.object(&names(keys::RETRY))?;
     let max = object.require("max").and_then(|node| node.integer(2..=100));
     let backoff = object.get("backoff").map_or(Some(2.0), |node| match node.value().as_f64() {
         Some(factor) if (1.0..=10.0).contains(&factor) => Some(factor),
@@ -34,13 +35,9 @@ pub(super) fn read_retry_on(node: &Node<'_>) -> Option<RetryOn> {
         (Some("5"), _) => Some(RetryOn::Hundred(5)),
         (_, Ok(class)) => Some(RetryOn::Class(class)),
         (_, Err(_)) => {
-            let known = [
-                "timeout", "connect", "dns", "tls", "reset", "auth", "rejected", "response", "http_429",
-                "http_5xx",
-            ];
             let finding =
                 Diagnostic::error("wrong-value", node.at(), format!("`{text}` is not a class of failures"));
-            node.report(finding.help(suggest(text, known.into_iter())));
+            node.report(finding.help(suggest(text, keys::CLASSES.iter().copied())));
             None
         }
     }
@@ -93,11 +90,7 @@ pub(super) fn read_each(object: &Object<'_>) -> Option<Each> {
 }
 
 pub(super) fn read_approval(node: &Node<'_>, is_gate: bool) -> Option<Approval> {
-    let mut keys = vec!["ask", "show", "from", "reason", "expires"];
-    if is_gate {
-        keys.push("skip_if");
-    }
-    let object = node.object(&keys)?;
+    let object = node.object(&names(if is_gate { keys::GATE } else { keys::QUESTION }))?;
     let ask = object.require("ask").and_then(|node| node.template());
     let show = object.get("show").and_then(|node| node.strings()).unwrap_or_default();
     let from =
@@ -119,7 +112,7 @@ pub(super) fn read_approval(node: &Node<'_>, is_gate: bool) -> Option<Approval> 
 }
 
 pub(super) fn read_asked(node: &Node<'_>) -> Option<Asked> {
-    let object = node.object(&["role", "count"])?;
+    let object = node.object(&names(keys::ASKED))?;
     let count = object.get("count").map_or(Some(1), |node| node.integer(1..=10));
     Some(Asked { role: text_of(&object, "role"), count: u32::try_from(count?).unwrap_or(1) })
 }

@@ -7,33 +7,13 @@ use model::StepId;
 
 use crate::catalog::Catalog;
 use crate::diagnostic::Diagnostic;
+use crate::keys::{self, names};
 use crate::load::details::{read_approval, read_each, read_retry};
 use crate::load::inputs::read_inputs;
 use crate::load::{read_id, read_uses, text_of};
 use crate::manifest::{Action, EFFECTS, Effect, EngineNode, Manifest, OnDoubt};
 use crate::workflow::{Needs, OnError, Step};
 use crate::yaml::{Node, Object, suggest};
-
-const STEP_KEYS: [&str; 18] = [
-    "id",
-    "title",
-    "uses",
-    "connection",
-    "effect",
-    "needs",
-    "if",
-    "foreach",
-    "as",
-    "max_items",
-    "max_parallel",
-    "on_item_error",
-    "with",
-    "timeout",
-    "retry",
-    "until",
-    "on_error",
-    "approval",
-];
 
 pub(super) fn read_ids(steps: &[Node<'_>]) -> BTreeMap<StepId, usize> {
     let mut ids: BTreeMap<StepId, usize> = BTreeMap::new();
@@ -60,7 +40,7 @@ pub(super) fn read_step(
     ids: &BTreeMap<StepId, usize>,
     catalog: &Catalog,
 ) -> Option<Step> {
-    let object = node.object(&STEP_KEYS)?;
+    let object = node.object(&names(keys::STEP))?;
     let id = object.get("id").and_then(|node| node.string()?.parse().ok());
     let needs = read_needs(&object, index, part, ids);
     let condition = object.get("if").and_then(|node| node.condition());

@@ -6,6 +6,7 @@ use model::TriggerKind;
 
 use crate::catalog::Catalog;
 use crate::diagnostic::Diagnostic;
+use crate::keys::{self, names};
 use crate::load::inputs::read_inputs;
 use crate::load::read_uses;
 use crate::manifest::{Action, Manifest};
@@ -13,7 +14,7 @@ use crate::workflow::Trigger;
 use crate::yaml::Node;
 
 pub(super) fn read_trigger(node: &Node<'_>, catalog: &Catalog) -> Option<(Trigger, Arc<Manifest>)> {
-    let object = node.object(&["uses", "with", "when"])?;
+    let object = node.object(&names(keys::TRIGGER))?;
     let (uses, manifest) = read_uses(&object, catalog)?;
     let Action::Trigger(kind) = manifest.action else {
         let message = format!("`{}` does not start a workflow", manifest.name);

@@ -1,0 +1,160 @@
+//! The schema for editors and the checker agree: on every playbook that is right, and on mistakes of shape.
+
+use jsonschema::Validator;
+use workflow::Catalog;
+use workflow::yaml::Document;
+
+use crate::playbooks::{shipped, yaml_blocks};
+use crate::world::repository;
+
+/// What an editor says about a playbook.
+fn mistakes(schema: &Validator, text: &str) -> Vec<String> {
+    let document = Document::parse("playbook.yaml", text).unwrap();
+    let errors = schema.iter_errors(document.root().value()).map(|error| {
+        let text: String = error.to_string().chars().take(120).collect();
+        format!("{}: {text}", error.instance_path())
+    });
+    errors.collect()
+}
+
+fn schema() -> (Catalog, Validator) {
+    let catalog = nodes::builtin().0;
+    let schema = workflow::schema(&catalog);
+    jsonschema::draft7::meta::validate(&schema).unwrap_or_else(|error| panic!("{error}"));
+    (catalog, jsonschema::draft7::new(&schema).unwrap())
+}
+
+#[test]
+fn every_playbook_keeps_the_schema() {
+    let (_, schema) = schema();
+    let manual = std::fs::read_to_string(repository().join("workflows/README.md")).unwrap();
+    let examples =
+        yaml_blocks(&manual).into_iter().filter(|block| block.trim_start().starts_with("workflow:"));
+    let files = shipped().into_iter().map(|path| std::fs::read_to_string(path).unwrap());
+    let mut count = 0;
+    for text in files.chain(examples).chain([WHOLE.to_owned()]) {
+        assert_eq!(mistakes(&schema, &text), Vec::<String>::new(), "{text}");
+        count += 1;
+    }
+    assert!(count >= 6, "only {count} playbooks were found");
+}
+
+/// Every key that there is, with a value that is right.
+const WHOLE: &str = r#"workflow: whole
+title: A title
+owner: soc
+attack: [T1110]
+mode: shadow
+triggers:
+  - uses: webhook
+    with: { path: wazuh }
+    when: true
+inputs: { hash: { type: string, required: true, default: x, one_of: [x, y], summary: A hash } }
+concurrency: { key: "{{ alert.agent.id }}", on_conflict: queue }
+timeout: 2h
+dedupe: { key: "{{ alert.id }}", window: 1h }
+vars: { list: [1] }
+steps:
+  - id: look
+    title: Look at {{ alert.agent.id }}
+    needs: []
+    if: "true"
+    uses: wazuh.get_agent
+    connection: wazuh
+    with: { agent: "{{ alert.agent.id }}" }
+    timeout: 20s
+    retry: { max: 3, wait: 2s, backoff: 1.5, on: [timeout, http_5xx] }
+    on_error: continue
+  - id: call
+    uses: http
+    effect: disrupt
+    with: { url: "https://assets.example/", method: POST }
+    approval:
+      ask: Really?
+      show: [alert.rule]
+      from: { role: analyst, count: 2 }
+      reason: required
+      expires: 30m
+      skip_if: alert.rule.level > 12
+  - id: list
+    foreach: alert.files
+    as: file
+    max_items: 20
+    max_parallel: 4
+    on_item_error: continue
+    uses: workflow
+    with: { workflow: enrich, inputs: { hash: "{{ file.sha256 }}" } }
+  - id: poll
+    uses: virustotal.ip
+    with: { ip: "{{ alert.data.srcip }}" }
+    until: output.known
+    retry: { max: 20, wait: 15s, backoff: 1 }
+on_failure:
+  - { id: tell, uses: set, with: { text: error.message } }
+outputs: { done: status.call == "ok" }
+"#;
+
+/// A mistake each: what stands there, and what is written in its place.
+const MISTAKES: [(&str, &str); 39] = [
+    ("workflow: whole", "workflow: Whole Words"),
+    ("workflow: whole", "name: whole"),
+    ("owner: soc", "ower: soc"),
+    ("owner: soc", "owner: 7"),
+    ("attack: [T1110]", "attack: T1110"),
+    ("mode: shadow", "mode: dry"),
+    ("uses: webhook", "uses: wazuh.get_agent"),
+    ("path: wazuh", "paht: wazuh"),
+    ("when: true", "when: [1]"),
+    ("window: 1h", "window: 1 hour"),
+    ("vars: { list: [1] }", "vars: [1]"),
+    ("  - id: look\n", "  - name: look\n"),
+    ("id: look", "id: Look"),
+    ("needs: []", "needs: look"),
+    ("if: \"true\"", "if: 1"),
+    ("uses: wazuh.get_agent", "uses: wazuh.get_agents"),
+    ("uses: wazuh.get_agent", "uses: webhook"),
+    ("with: { agent: \"{{ alert.agent.id }}\" }", "with: { agent: 3 }"),
+    ("with: { agent: \"{{ alert.agent.id }}\" }", "with: { agent: \"3\" }"),
+    ("with: { agent: \"{{ alert.agent.id }}\" }", "with: { agents: \"003\" }"),
+    ("    with: { agent: \"{{ alert.agent.id }}\" }\n", ""),
+    ("timeout: 20s", "timeout: 20"),
+    ("max: 3", "max: 1"),
+    ("backoff: 1.5", "backoff: 0"),
+    ("on: [timeout, http_5xx]", "on: [time_out]"),
+    ("on_error: continue", "on_error: ignore"),
+    ("    effect: disrupt\n", ""),
+    ("method: POST", "method: FETCH"),
+    ("count: 2", "count: 0"),
+    ("reason: required", "reason: always"),
+    ("type: string", "type: text"),
+    ("on_conflict: queue", "on_conflict: wait"),
+    ("timeout: 2h", "timeout: long"),
+    ("max_items: 20", "max_items: 0"),
+    ("    foreach: alert.files\n", ""),
+    ("    retry: { max: 20, wait: 15s, backoff: 1 }\n", ""),
+    ("    until: output.known\n", ""),
+    ("  - { id: tell, uses: set, with", "  - { id: tell, uses: set, retry: { max: 2, on: [timeout] }, with"),
+    ("outputs: { done: status.call == \"ok\" }", "outputs: [done]"),
+];
+
+#[test]
+fn what_the_schema_refuses_the_checker_refuses_too() {
+    let (catalog, schema) = schema();
+    for (right, wrong) in MISTAKES {
+        assert_eq!(WHOLE.matches(right).count(), 1, "{right}");
+        let text = WHOLE.replace(right, wrong);
+        assert!(!mistakes(&schema, &text).is_empty(), "the schema takes {wrong}");
+        let (_, findings) = workflow::load("playbook.yaml", &text, &catalog);
+        assert!(findings.has_errors(), "the checker takes {wrong}");
+    }
+}
+
+#[test]
+fn an_editor_names_the_mistake_and_nothing_else() {
+    let (_, schema) = schema();
+    let said = |right: &str, wrong: &str| mistakes(&schema, &WHOLE.replace(right, wrong)).join("\n");
+    insta::assert_snapshot!(said("owner: soc", "ower: soc"), @": Additional properties are not allowed ('ower' was unexpected)");
+    insta::assert_snapshot!(said("with: { agent: \"{{ alert.agent.id }}\" }", "with: { agents: \"003\" }"), @"");
+    insta::assert_snapshot!(said("    effect: disrupt\n", ""), @"");
+    insta::assert_snapshot!(said("max: 3", "max: 1"), @"");
+}
