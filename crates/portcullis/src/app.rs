@@ -9,9 +9,10 @@ use model::Outcome;
 use nodes::{Call, Nodes, Recipes};
 use runner::{Executor, Runner, Workflows};
 use store_sled::SledStore;
-use tracing::{error, warn};
+use tracing::warn;
 use workflow::{Catalog, Workflow};
 
+use crate::playbooks::Playbooks;
 use crate::settings::{Folders, Settings};
 
 /// How deep folders of nodes and workflows are looked through, and how many files they may hold.
@@ -21,8 +22,9 @@ const MOST_FILES: usize = 10_000;
 /// Everything that the configuration names, read and checked.
 pub(crate) struct App {
     pub(crate) settings: Settings,
-    pub(crate) catalog: Catalog,
-    pub(crate) recipes: Recipes,
+    folders: Folders,
+    catalog: Catalog,
+    recipes: Recipes,
 }
 
 impl App {
@@ -31,32 +33,22 @@ impl App {
         let folders = Folders::read(config)?;
         let (catalog, recipes) = read_nodes(&folders.nodes)?;
         let settings = Settings::read(config, &recipes)?;
-        Ok(App { settings, catalog, recipes })
+        Ok(App { settings, folders, catalog, recipes })
     }
 
-    /// The workflows of the configuration that have no error. What has one is logged and left out.
-    pub(crate) fn workflows(&self) -> anyhow::Result<Workflows> {
-        let mut workflows: Vec<Workflow> = Vec::new();
-        for file in playbooks(&self.settings.workflows)? {
-            let text =
-                std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-            let (workflow, findings) = workflow::load(&file.display().to_string(), &text, &self.catalog);
-            match workflow {
-                Some(workflow) => workflows.push(workflow),
-                None => error!(file = %file.display(), "a playbook has errors and is left out:\n{findings}"),
-            }
-        }
-        let (workflows, doubled) = Workflows::new(workflows);
-        for name in doubled {
-            error!(workflow = name, "two playbooks have this name: the second is left out");
-        }
-        Ok(workflows)
+    /// The files of playbooks and nodes that the configuration names.
+    pub(crate) fn playbooks(&self) -> Playbooks {
+        Playbooks::new(self.folders.clone(), self.catalog.clone())
     }
 
-    /// Opens the store and the connections, and drives what is in there.
-    pub(crate) async fn open(&self, workflows: Workflows) -> anyhow::Result<Runner> {
-        let nodes = Nodes::new(&self.recipes, &self.settings.connections)?;
-        warn_of_missing_connections(&nodes, &workflows);
+    /// Those who perform calls over the connections.
+    pub(crate) fn nodes(&self) -> anyhow::Result<Arc<Nodes>> {
+        Ok(Arc::new(Nodes::new(&self.recipes, &self.settings.connections)?))
+    }
+
+    /// Opens the store, and drives what is in there.
+    pub(crate) async fn open(&self, workflows: Workflows, nodes: Arc<Nodes>) -> anyhow::Result<Runner> {
+        warn_of_missing_connections(&nodes, workflows.iter());
         let path = self.settings.data_dir.clone();
         let store =
             tokio::task::spawn_blocking(move || SledStore::open(&path, &store_sled::Settings::default()))
@@ -82,7 +74,7 @@ impl App {
 }
 
 /// Performs commands over the connections.
-struct Performer(Nodes);
+struct Performer(Arc<Nodes>);
 
 #[async_trait]
 impl Executor for Performer {
@@ -97,8 +89,12 @@ impl Executor for Performer {
     }
 }
 
-fn warn_of_missing_connections(nodes: &Nodes, workflows: &Workflows) {
-    for workflow in workflows.iter() {
+/// Says in the log which steps of these workflows have no connection to work over.
+pub(crate) fn warn_of_missing_connections<'a>(
+    nodes: &Nodes,
+    workflows: impl Iterator<Item = &'a Arc<Workflow>>,
+) {
+    for workflow in workflows {
         for step in workflow.steps.iter().filter(|step| step.node.engine_node().is_none()) {
             if let Err(failure) = nodes.check_setup(&step.node, step.connection.as_deref()) {
                 warn!(workflow = workflow.name, step = %step.id, "this step cannot work here: {failure}");
@@ -115,6 +111,11 @@ pub(crate) fn read_nodes(folders: &[PathBuf]) -> anyhow::Result<(Catalog, Recipe
             std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         files.push((path.display().to_string(), text));
     }
+    load_nodes(files)
+}
+
+/// The catalogue that comes with the program, together with these nodes.
+pub(crate) fn load_nodes(files: Vec<(String, String)>) -> anyhow::Result<(Catalog, Recipes)> {
     nodes::load(files).map_err(|findings| {
         let shown: Vec<String> = findings.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("{}", shown.join("\n\n"))

@@ -58,6 +58,8 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 50)]
         limit: usize,
     },
+    /// List the workflows that a server has live, and the files that it cannot use.
+    Workflows,
     /// List what waits for a person.
     Approvals,
     /// Approve a step that waits for it.

@@ -10,11 +10,13 @@ mod client;
 mod demo;
 mod lab;
 mod people;
+mod playbooks;
 mod run;
 mod serve;
 mod settings;
 mod show;
 mod timeline;
+mod workflows;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -67,6 +69,7 @@ async fn run(cli: Cli) -> anyhow::Result<bool> {
         Command::Resolve { run, step, resolution, why, by } => {
             people::resolve(&client(config, url)?, run, &step, resolution, &why, by.as_deref()).await?;
         }
+        Command::Workflows => return workflows::workflows(&client(config, url)?).await,
         Command::Cancel { run, why } => people::cancel(&client(config, url)?, run, &why).await?,
         Command::Nodes { node } => catalogue::nodes(config, node.as_deref())?,
         Command::Schema => catalogue::schema(config)?,

@@ -40,7 +40,7 @@ pub(crate) async fn run(
         return Ok(summary.status == RunStatus::Succeeded);
     }
     let app = App::read(config)?;
-    let runner = app.open(app.workflows()?).await?;
+    let runner = app.open(app.playbooks().read()?, app.nodes()?).await?;
     let (name, token) = (user(), uuid::Uuid::new_v4().to_string());
     let mut here = server::Token::new(&name, &token);
     here.roles = roles(runner.workflows().iter().map(AsRef::as_ref));

@@ -19,7 +19,10 @@ pub(crate) async fn serve(config: &Path) -> anyhow::Result<()> {
     // The port first: a second server finds out here, before it looks at anybody's runs.
     let listener = TcpListener::bind(app.settings.listen).await;
     let listener = listener.with_context(|| format!("cannot listen on {}", app.settings.listen))?;
-    let runner = app.open(app.workflows()?).await?;
+    let nodes = app.nodes()?;
+    let mut playbooks = app.playbooks();
+    let runner = app.open(playbooks.read()?, nodes.clone()).await?;
+    let hangup = signal(SignalKind::hangup())?;
     let workflows = runner.workflows().iter().count();
     info!(address = %listener.local_addr()?, workflows, tokens = app.settings.tokens.len(), "listening");
     let router = server::router(runner.clone(), app.server_settings());
@@ -27,7 +30,10 @@ pub(crate) async fn serve(config: &Path) -> anyhow::Result<()> {
     let serving = tokio::spawn(server::serve(listener, router, async {
         let _ = stopped.await;
     }));
-    let broken = wait_for_the_end(&runner).await?;
+    let broken = tokio::select! {
+        ended = wait_for_the_end(&runner) => ended?,
+        watched = playbooks.watch(&runner, &nodes, hangup) => return watched,
+    };
     let _ = stop.send(());
     runner.stop(PATIENCE).await;
     serving.await??;

@@ -25,8 +25,6 @@ pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     /// Where the store is.
     pub(crate) data_dir: PathBuf,
-    /// The folders with workflows.
-    pub(crate) workflows: Vec<PathBuf>,
     /// The connections, by name.
     pub(crate) connections: BTreeMap<String, ConnectionSettings>,
     /// The secrets of the webhooks, by path.
@@ -38,6 +36,7 @@ pub(crate) struct Settings {
 }
 
 /// The folders that the configuration names: all that checking playbooks takes, and no secret.
+#[derive(Clone)]
 pub(crate) struct Folders {
     pub(crate) workflows: Vec<PathBuf>,
     pub(crate) nodes: Vec<PathBuf>,
@@ -99,7 +98,8 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn settings(&self, root: &Node<'_>, recipes: &Recipes) -> Option<Settings> {
         let object = root.object(&KEYS)?;
-        let folders = self.both_folders(&object);
+        // Whoever needs the folders reads them alone; what is wrong with them belongs beside the rest.
+        self.both_folders(&object);
         let listen = object.get("listen").map_or(Some(default_listen()), |node| {
             let text = node.string()?;
             text.parse().ok().or_else(|| node.not("an address and a port, as in \"127.0.0.1:8080\""))
@@ -114,7 +114,6 @@ impl Reader<'_> {
         Some(Settings {
             listen: listen?,
             data_dir: data_dir?,
-            workflows: folders.workflows,
             connections: connections.unwrap_or_default(),
             hooks,
             tokens: tokens.unwrap_or_default(),

@@ -43,7 +43,8 @@ impl Shared {
             let end = End { status: RunStatus::Failed, outputs: BTreeMap::new(), error: Some(message) };
             self.tell_end(&child.parent, child.run, end);
         };
-        let Some(workflow) = self.workflows.get(&child.workflow).cloned() else {
+        let workflows = self.workflows.borrow().clone();
+        let Some(workflow) = workflows.get(&child.workflow).cloned() else {
             fails(format!("there is no workflow `{}`", child.workflow));
             return Ok(());
         };

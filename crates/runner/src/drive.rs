@@ -262,6 +262,7 @@ async fn perform(shared: Arc<Shared>, run: RunId, command: Command) -> (StepKey,
     debug!(%run, step = %command.step, attempt = command.attempt, node = %command.node.name, "call started");
     let outcome = shared.executor.perform(&command).await;
     drop(permit);
+    shared.metrics.called(&command.node.name, &outcome);
     match &outcome {
         Outcome::Succeeded(_) => debug!(%run, step = %command.step, "call done"),
         Outcome::Failed(failure) => info!(%run, step = %command.step, class = %failure.class, "call failed"),
@@ -321,6 +322,7 @@ impl Shared {
         let summary = run.summary();
         let next_seq = summary.next_seq;
         let notable: Vec<Record> = records.iter().filter(|record| is_notable(record)).cloned().collect();
+        let waits_for_people = !summary.waiting.is_empty();
         let append = Append { records, summary, dedupe, fence: Some(self.fence) };
         let answers = self.store.append(vec![append]).await?;
         let Some(answer) = answers.into_iter().next() else {
@@ -328,10 +330,12 @@ impl Shared {
         };
         if matches!(answer, Appended::At(_)) {
             notable.iter().for_each(|record| note(run, record));
+            self.metrics.note(run.id(), waits_for_people);
             // Nobody may be listening.
             let _ = self.updates.send(Update { run: run.id(), next_seq });
         }
         if matches!(answer, Appended::At(_)) && run.status().is_finished() {
+            self.metrics.finished(&run.workflow().name, run.status());
             info!(run = %run.id(), workflow = %run.workflow().name, status = run.status().as_str(), "run finished");
         }
         Ok(answer)

@@ -14,9 +14,11 @@ use crate::clock::Clock;
 use crate::drive::{self, Letter};
 use crate::error::Error;
 use crate::executor::Executor;
+use crate::metrics::Metrics;
+use crate::pinned::Pinned;
 use crate::timers::{Due, Timers, timers};
 use crate::turns::Turns;
-use crate::workflows::{Pinned, Workflows};
+use crate::workflows::Workflows;
 
 const MAILBOX: usize = 256;
 const UPDATES: usize = 4096;
@@ -67,13 +69,15 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) executor: Arc<dyn Executor>,
     pub(crate) clock: Clock,
-    pub(crate) workflows: Workflows,
+    /// Replaced as a whole, never changed; who watches hears of it.
+    pub(crate) workflows: watch::Sender<Arc<Workflows>>,
     pub(crate) pinned: Pinned,
     pub(crate) fence: Fence,
     pub(crate) timers: Timers,
     pub(crate) turns: Turns,
     pub(crate) calls: Semaphore,
     pub(crate) updates: broadcast::Sender<Update>,
+    pub(crate) metrics: Metrics,
     most_active_runs: usize,
     active: Mutex<HashMap<RunId, mpsc::Sender<Letter>>>,
     /// Why the runner does nothing any more; empty while it works.
@@ -92,19 +96,21 @@ impl Runner {
         for workflow in workflows.iter() {
             pinned.keep(workflow, store.as_ref()).await?;
         }
+        workflows.log_changes_since(&Workflows::default());
         let claim = store.claim(&settings.worker).await?;
         let (timers, due) = timers(settings.clock);
         let shared = Arc::new(Shared {
             store,
             executor,
             clock: settings.clock,
-            workflows,
+            workflows: watch::Sender::new(Arc::new(workflows)),
             pinned,
             fence: claim.fence,
             timers,
             turns: Turns::default(),
             calls: Semaphore::new(settings.most_calls),
             updates: broadcast::Sender::new(UPDATES),
+            metrics: Metrics::default(),
             most_active_runs: settings.most_active_runs,
             active: Mutex::default(),
             stopped: watch::Sender::new(None),
@@ -118,9 +124,23 @@ impl Runner {
         Ok(runner)
     }
 
-    /// The workflows that can be started.
-    pub fn workflows(&self) -> &Workflows {
-        &self.shared.workflows
+    /// The workflows that can be started, as they are at this moment.
+    pub fn workflows(&self) -> Arc<Workflows> {
+        self.shared.workflows.borrow().clone()
+    }
+
+    /// Starts these workflows from now on. Runs that exist go on with the version that they are pinned to.
+    pub async fn replace_workflows(&self, workflows: Workflows) -> Result<(), Error> {
+        for workflow in workflows.iter() {
+            // First on disk: a run must not be pinned to what a crash could take away.
+            self.shared.pinned.keep(workflow, self.shared.store.as_ref()).await?;
+        }
+        workflows.log_changes_since(&self.workflows());
+        let is_whole = workflows.playbooks().iter().all(|playbook| playbook.failing_since.is_none());
+        let is_whole = is_whole && workflows.trouble().is_none();
+        self.shared.metrics.reloads.add([if is_whole { "taken" } else { "partly" }]);
+        self.shared.workflows.send_replace(Arc::new(workflows));
+        Ok(())
     }
 
     /// The store, to read from.
@@ -212,6 +232,7 @@ impl Runner {
             self.shared.send(run, Input::Admitted);
         }
         for summary in runs {
+            self.shared.metrics.note(summary.run, !summary.waiting.is_empty());
             match summary.status {
                 RunStatus::Running => {
                     under_way += 1;
@@ -316,6 +337,11 @@ impl Shared {
     /// Gives a run up that cannot go on; whoever waits for an answer from it hears that it was dropped.
     pub(crate) fn forget(&self, run: RunId) {
         self.active().remove(&run);
+    }
+
+    /// How many runs are in memory.
+    pub(crate) fn active_runs(&self) -> usize {
+        self.active().len()
     }
 
     /// Stops everything; the first reason counts.

@@ -86,7 +86,8 @@ impl Runner {
         let mut last = Position::default();
         let start = Start { trigger: delivery.trigger, alert: delivery.alert, turn: None };
         let mut scope = None;
-        for (workflow, triggers) in self.shared.workflows.listening(&delivery.path) {
+        let workflows = self.workflows();
+        for (workflow, triggers) in workflows.listening(&delivery.path) {
             // What listens on a hook reads the alert under the same root.
             let scope = scope.get_or_insert_with(|| start_scope(workflow, &start));
             let in_vain = match holds(&triggers, scope) {
@@ -111,7 +112,8 @@ impl Runner {
     /// Starts a workflow by hand. When it returns, the run is on disk. It is done to its end also when whoever asked for
     /// it has gone.
     pub async fn start(&self, workflow: &str, alert: Arc<Value>, by: Person) -> Result<Started, Error> {
-        let Some(workflow) = self.shared.workflows.get(workflow) else {
+        let workflows = self.workflows();
+        let Some(workflow) = workflows.get(workflow) else {
             return Err(Error::NoSuchWorkflow(format!("there is no workflow `{workflow}`")));
         };
         let manual: Vec<_> = workflow.triggers.iter().filter(|t| t.kind == TriggerKind::Manual).collect();
@@ -158,6 +160,7 @@ impl Runner {
             return Err(Error::Refused(message));
         }
         let dedupe = self.dedupe(workflow, &start, now);
+        let trigger = start.trigger.kind;
         let mut mailbox = shared.enlist(id)?;
         let turn = shared.turns.take(workflow, &start, id);
         start.turn = turn.inspect_err(|_| shared.forget(id))?;
@@ -171,6 +174,7 @@ impl Runner {
         match answer {
             Ok(Appended::At(position)) => {
                 info!(run = %id, workflow = %workflow.name, "run started");
+                shared.metrics.started.add([&workflow.name, trigger.as_str()]);
                 shared.spawn(run, mailbox, position);
                 Ok((started(id, false), position))
             }

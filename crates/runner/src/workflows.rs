@@ -1,43 +1,93 @@
-//! The workflows that can be started, and those that runs are pinned to.
+//! The workflows that can be started, and the files that they come from.
+
+mod changes;
+mod reread;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use model::{Digest, TriggerKind};
-use store::{Source, Store};
-use workflow::{Bundle, Trigger, Workflow};
+use model::{Timestamp, TriggerKind};
+use workflow::{Diagnostics, Trigger, Workflow};
 
-use crate::error::Error;
-
-/// The workflows that can be started, by name.
+/// The workflows that can be started. A reload does not change them: it makes the next ones, with
+/// [`Workflows::reread`].
 #[derive(Debug, Clone, Default)]
 pub struct Workflows {
-    by_name: BTreeMap<String, Arc<Workflow>>,
+    playbooks: Vec<Playbook>,
+    by_name: BTreeMap<String, usize>,
+    trouble: Option<Trouble>,
+}
+
+/// A file with a playbook, and what became of it.
+#[derive(Debug, Clone)]
+pub struct Playbook {
+    /// The file.
+    pub file: String,
+    /// The workflow that it gives; none where no text of it was good.
+    pub live: Option<Live>,
+    /// What there is to say about the newest text.
+    pub findings: Diagnostics,
+    /// Since when the newest text cannot be used; none where it is the one that is live.
+    pub failing_since: Option<Timestamp>,
+}
+
+/// A workflow that can be started.
+#[derive(Debug, Clone)]
+pub struct Live {
+    /// The workflow.
+    pub workflow: Arc<Workflow>,
+    /// When this very version was loaded.
+    pub loaded_at: Timestamp,
+}
+
+/// A file, as it was found.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The file.
+    pub file: String,
+    /// Its text, or why it cannot be read.
+    pub text: Result<Arc<str>, String>,
+}
+
+/// Why what stands on disk could not be taken over as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// Since when.
+    pub since: Timestamp,
+    /// What is wrong.
+    pub reason: String,
 }
 
 impl Workflows {
-    /// These workflows; of two with one name the first counts, and the name of the other comes back.
-    pub fn new(workflows: impl IntoIterator<Item = Workflow>) -> (Workflows, Vec<String>) {
-        let mut by_name = BTreeMap::new();
-        let mut doubled = Vec::new();
-        for workflow in workflows {
-            if by_name.contains_key(&workflow.name) {
-                doubled.push(workflow.name);
-                continue;
-            }
-            by_name.insert(workflow.name.clone(), Arc::new(workflow));
-        }
-        (Workflows { by_name }, doubled)
-    }
-
     /// The workflow with this name.
     pub fn get(&self, name: &str) -> Option<&Arc<Workflow>> {
-        self.by_name.get(name)
+        Some(&self.playbook(name)?.live.as_ref()?.workflow)
+    }
+
+    /// The file from which the workflow with this name comes.
+    pub fn playbook(&self, name: &str) -> Option<&Playbook> {
+        self.playbooks.get(*self.by_name.get(name)?)
     }
 
     /// All workflows, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Workflow>> {
-        self.by_name.values()
+        self.by_name.keys().filter_map(|name| self.get(name))
+    }
+
+    /// All files, in the order in which they were found.
+    pub fn playbooks(&self) -> &[Playbook] {
+        &self.playbooks
+    }
+
+    /// Why the last reload could not take over all that stands on disk.
+    pub fn trouble(&self) -> Option<&Trouble> {
+        self.trouble.as_ref()
+    }
+
+    /// The same workflows, with a word on why what stands on disk could not be taken over as a whole.
+    #[must_use]
+    pub fn in_trouble(self, trouble: Trouble) -> Workflows {
+        Workflows { trouble: Some(trouble), ..self }
     }
 
     /// Whether any workflow listens on this path below `/hooks/`.
@@ -56,39 +106,5 @@ impl Workflows {
     }
 }
 
-/// The exact workflows that runs are pinned to, loaded when a run needs one.
-#[derive(Debug, Default)]
-pub(crate) struct Pinned {
-    by_digest: Mutex<BTreeMap<Digest, Arc<Workflow>>>,
-}
-
-impl Pinned {
-    /// Keeps a workflow, in memory and in the store.
-    pub(crate) async fn keep(&self, workflow: &Arc<Workflow>, store: &dyn Store) -> Result<(), store::Error> {
-        let text = serde_json::to_string(&workflow.bundle()).expect("texts by name have a JSON form");
-        store.put_source(Source { digest: workflow.digest.clone(), text }).await?;
-        self.insert(workflow.clone());
-        Ok(())
-    }
-
-    /// The workflow with this digest.
-    pub(crate) async fn get(&self, digest: &Digest, store: &dyn Store) -> Result<Arc<Workflow>, Error> {
-        let known = self.by_digest.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned();
-        if let Some(workflow) = known {
-            return Ok(workflow);
-        }
-        let stopped = |message: String| Error::Stopped(format!("the workflow source {digest}: {message}"));
-        let source = store.source(digest).await?.ok_or_else(|| stopped("not in the store".to_owned()))?;
-        let bundle: Bundle =
-            serde_json::from_str(&source.text).map_err(|error| stopped(error.to_string()))?;
-        let (workflow, findings) = bundle.load("pinned.yaml");
-        let workflow = Arc::new(workflow.ok_or_else(|| stopped(findings.to_string()))?);
-        self.insert(workflow.clone());
-        Ok(workflow)
-    }
-
-    fn insert(&self, workflow: Arc<Workflow>) {
-        let mut by_digest = self.by_digest.lock().unwrap_or_else(PoisonError::into_inner);
-        by_digest.insert(workflow.digest.clone(), workflow);
-    }
-}
+#[cfg(test)]
+mod tests;

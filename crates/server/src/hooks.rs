@@ -58,8 +58,19 @@ pub(crate) async fn receive(
     request: Request,
 ) -> Result<(StatusCode, Json<Receipt>), Problem> {
     let path = path.map_or_else(|_| String::new(), |Path(path)| path);
+    let is_named = app.settings.hooks.contains_key(&path) || app.runner.workflows().has_hook(&path);
+    let answer = take_in(&app, path.clone(), request).await;
+    app.metrics.count(Some(path.as_str()).filter(|_| is_named), &answer);
+    answer
+}
+
+async fn take_in(
+    app: &Shared,
+    path: String,
+    request: Request,
+) -> Result<(StatusCode, Json<Receipt>), Problem> {
     let (head, body) = request.into_parts();
-    let admission = check_sender(&app, &path, &head.headers)?;
+    let admission = check_sender(app, &path, &head.headers)?;
     let _slot = app.alerts.clone().try_acquire_owned().map_err(|_| Problem::busy())?;
     let settings = &app.settings;
     let body = body::read(&head.headers, body, settings.most_body_bytes, settings.body_timeout).await?;

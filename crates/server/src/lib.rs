@@ -12,6 +12,7 @@ mod body;
 mod extract;
 mod health;
 mod hooks;
+mod metrics;
 mod problem;
 mod router;
 mod secret;

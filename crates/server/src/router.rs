@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use tracing::{debug, info, warn};
 
 use crate::access::{Caller, admit_caller};
+use crate::metrics::{self, Alerts};
 use crate::problem::{Kind, Problem};
 use crate::settings::Settings;
 use crate::{api, health, hooks};
@@ -29,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) runner: Runner,
     pub(crate) settings: Settings,
     pub(crate) callers: Vec<Caller>,
+    /// What became of alerts.
+    pub(crate) metrics: Alerts,
     /// Alerts that are on their way to the disk.
     pub(crate) alerts: Arc<Semaphore>,
     /// Requests of the API that are under way.
@@ -44,11 +47,12 @@ pub fn router(runner: Runner, settings: Settings) -> Router {
     let app = Arc::new(Shared {
         runner,
         callers: settings.tokens.iter().cloned().map(Arc::new).map(Caller).collect(),
+        metrics: Alerts::default(),
         alerts: Arc::new(Semaphore::new(settings.most_alerts)),
         requests: Semaphore::new(settings.most_requests),
         settings,
     });
-    let api = api::router().method_not_allowed_fallback(wrong_method);
+    let api = api::router().route("/metrics", get(metrics::show)).method_not_allowed_fallback(wrong_method);
     let api = api.route_layer(from_fn_with_state(app.clone(), admit_caller));
     Router::new()
         .route("/hooks/{path}", post(hooks::receive))

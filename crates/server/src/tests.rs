@@ -6,5 +6,6 @@ mod broken;
 mod decisions;
 mod hostile;
 mod logs;
+mod reload;
 mod runs;
 mod tcp;

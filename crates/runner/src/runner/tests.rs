@@ -9,7 +9,7 @@ use model::{Failure, FailureClass, Outcome, RunStatus, Timestamp, Trigger, Trigg
 use serde_json::{Value, json};
 use store::{MemoryStore, Query};
 use tokio::sync::Notify;
-use workflow::{Catalog, Workflow};
+use workflow::Catalog;
 
 use super::*;
 use crate::start::{Delivery, Received};
@@ -40,14 +40,26 @@ steps:
     approval: { ask: "Block?", expires: 30m }
 "#;
 
-fn workflow(text: &str) -> Workflow {
+/// These playbooks, after those that are live already.
+fn reread(before: &Workflows, texts: &[&str]) -> Workflows {
     let mut catalog = Catalog::default();
     for node in NODES {
         catalog.add("node.yaml", node).unwrap();
     }
-    catalog.add_workflow(workflow::Draft::parse("callee.yaml", calls::CALLEE).unwrap().signature().unwrap());
-    let (workflow, findings) = workflow::load("test.yaml", text, &catalog);
-    workflow.unwrap_or_else(|| panic!("{findings}"))
+    let found = texts
+        .iter()
+        .enumerate()
+        .map(|(number, text)| crate::Found { file: format!("{number}.yaml"), text: Ok((*text).into()) });
+    before.reread(found, &catalog, Timestamp::default())
+}
+
+/// The same, and all of them are good.
+fn workflows(texts: &[&str]) -> Workflows {
+    let workflows = reread(&Workflows::default(), texts);
+    for playbook in workflows.playbooks() {
+        assert!(playbook.failing_since.is_none(), "{}", playbook.findings);
+    }
+    workflows
 }
 
 /// Answers calls as it was told, and counts them.
@@ -85,11 +97,9 @@ impl Bench {
 
     async fn over(store: Arc<dyn Store>, texts: &[&str], executor: Scripted) -> Bench {
         let executor = Arc::new(executor);
-        let (workflows, doubled) = Workflows::new(texts.iter().map(|text| workflow(text)));
-        assert!(doubled.is_empty());
         let clock = Clock::tokio(Timestamp::from_millis(1_000_000));
         let settings = Settings { clock, ..Settings::default() };
-        let runner = Runner::open(store.clone(), executor.clone(), workflows, settings).await.unwrap();
+        let runner = Runner::open(store.clone(), executor.clone(), workflows(texts), settings).await.unwrap();
         Bench { store, executor, runner }
     }
 
@@ -233,6 +243,38 @@ async fn a_run_goes_on_with_the_workflow_that_it_started_with() {
     after.until(run, RunStatus::Succeeded).await;
     let journal = serde_json::to_string(&after.store.journal(run).await.unwrap()).unwrap();
     assert!(journal.contains("host/web-01") && !journal.contains("other-02"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_starts_new_runs_with_the_new_version_and_leaves_the_others() {
+    let bench = Bench::new(&[CONTAIN], Scripted::default()).await;
+    let old = bench.post("1", 12).await.runs[0].run;
+    bench.until(old, RunStatus::Waiting).await;
+    let edited = CONTAIN.replace("on: web-01", "on: other-02");
+    let next = reread(&bench.runner.workflows(), &[edited.as_str()]);
+    bench.runner.replace_workflows(next).await.unwrap();
+    let new = bench.post("2", 12).await.runs[0].run;
+    bench.until(new, RunStatus::Waiting).await;
+    for (run, host) in [(old, "host/web-01"), (new, "host/other-02")] {
+        bench.runner.decide(run, block(), Decision::Approve, ana(), None, None).await.unwrap();
+        bench.until(run, RunStatus::Succeeded).await;
+        let journal = serde_json::to_string(&bench.store.journal(run).await.unwrap()).unwrap();
+        assert!(journal.contains(host), "{journal}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_is_in_the_store_before_it_can_be_started() {
+    let bench = Bench::new(&[CONTAIN], Scripted::default()).await;
+    let broken = reread(&bench.runner.workflows(), &["workflow: contain\nsteps: []\n"]);
+    bench.runner.replace_workflows(broken).await.unwrap();
+    assert_eq!(bench.post("1", 12).await.runs.len(), 1, "the version before stays live");
+    let edited = CONTAIN.replace("web-01", "other-02");
+    bench.runner.replace_workflows(reread(&bench.runner.workflows(), &[edited.as_str()])).await.unwrap();
+    let digest = bench.runner.workflows().get("contain").unwrap().digest.clone();
+    assert!(bench.store.source(&digest).await.unwrap().is_some());
+    bench.runner.replace_workflows(reread(&bench.runner.workflows(), &[])).await.unwrap();
+    assert!(bench.post("2", 12).await.runs.is_empty());
 }
 
 #[tokio::test(start_paused = true)]

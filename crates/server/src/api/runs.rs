@@ -125,8 +125,10 @@ async fn steps(app: &Shared, summary: &RunSummary) -> Result<Vec<StepView>, Prob
 
 /// The exact workflow that a run is pinned to.
 async fn pinned_workflow(app: &Shared, summary: &RunSummary) -> Result<Arc<Workflow>, Problem> {
-    let current = app.runner.workflows().get(&summary.workflow);
-    if let Some(workflow) = current.filter(|workflow| workflow.digest == summary.source) {
+    let workflows = app.runner.workflows();
+    if let Some(workflow) =
+        workflows.get(&summary.workflow).filter(|workflow| workflow.digest == summary.source)
+    {
         return Ok(workflow.clone());
     }
     let damaged = |message: String| {

@@ -6,10 +6,11 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use model::{Digest, Mode, TriggerKind};
+use model::{Digest, Mode, Timestamp, TriggerKind};
+use runner::{Live, Playbook};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use workflow::Workflow;
+use workflow::{Diagnostic, Diagnostics, Severity};
 
 use crate::access::Caller;
 use crate::extract::{read_json, wrong_path};
@@ -17,10 +18,15 @@ use crate::hooks::Started;
 use crate::problem::Problem;
 use crate::router::App;
 
-/// The workflows that can be started.
+/// The workflows that can be started, and the files that give none.
 #[derive(Serialize)]
 pub(crate) struct List {
     workflows: Vec<View>,
+    /// Files of which no text was good.
+    left_out: Vec<LeftOut>,
+    /// Why the last reload could not take over all that stands on disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trouble: Option<Trouble>,
 }
 
 #[derive(Serialize)]
@@ -30,9 +36,40 @@ struct View {
     title: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<String>,
+    file: String,
     digest: Digest,
+    loaded_at: Timestamp,
     mode: Mode,
     triggers: Vec<Trigger>,
+    /// Where it is there, the newest text cannot be used, and this is the version before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failing_since: Option<Timestamp>,
+    /// About the newest text.
+    findings: Vec<Finding>,
+}
+
+#[derive(Serialize)]
+struct LeftOut {
+    file: String,
+    failing_since: Option<Timestamp>,
+    findings: Vec<Finding>,
+}
+
+#[derive(Serialize)]
+struct Trouble {
+    since: Timestamp,
+    reason: String,
+}
+
+#[derive(Serialize)]
+struct Finding {
+    rule: &'static str,
+    severity: &'static str,
+    line: usize,
+    column: usize,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -54,8 +91,21 @@ struct Start {
 }
 
 pub(crate) async fn list(State(app): State<App>) -> Json<List> {
-    let workflows = app.runner.workflows().iter().map(|workflow| View::from(workflow.as_ref()));
-    Json(List { workflows: workflows.collect() })
+    let all = app.runner.workflows();
+    let mut list = List { workflows: Vec::new(), left_out: Vec::new(), trouble: None };
+    for playbook in all.playbooks() {
+        match &playbook.live {
+            Some(live) => list.workflows.push(View::new(playbook, live)),
+            None => list.left_out.push(LeftOut {
+                file: playbook.file.clone(),
+                failing_since: playbook.failing_since,
+                findings: findings(&playbook.findings),
+            }),
+        }
+    }
+    list.workflows.sort_by(|one, other| one.name.cmp(&other.name));
+    list.trouble = all.trouble().cloned().map(|runner::Trouble { since, reason }| Trouble { since, reason });
+    Json(list)
 }
 
 pub(crate) async fn start(
@@ -72,8 +122,9 @@ pub(crate) async fn start(
     Ok((StatusCode::ACCEPTED, Json(started.into())))
 }
 
-impl From<&Workflow> for View {
-    fn from(workflow: &Workflow) -> View {
+impl View {
+    fn new(playbook: &Playbook, live: &Live) -> View {
+        let workflow = &live.workflow;
         let triggers = workflow.triggers.iter().map(|trigger| Trigger {
             kind: trigger.kind,
             path: trigger.path.clone(),
@@ -83,9 +134,31 @@ impl From<&Workflow> for View {
             name: workflow.name.clone(),
             title: workflow.title.clone(),
             owner: workflow.owner.clone(),
+            file: playbook.file.clone(),
             digest: workflow.digest.clone(),
+            loaded_at: live.loaded_at,
             mode: workflow.mode,
             triggers: triggers.collect(),
+            failing_since: playbook.failing_since,
+            findings: findings(&playbook.findings),
         }
     }
+}
+
+fn findings(of: &Diagnostics) -> Vec<Finding> {
+    let finding = |finding: &Diagnostic| {
+        let (line, column) = of.line_and_column(finding.at.start);
+        Finding {
+            rule: finding.rule,
+            severity: match finding.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            },
+            line,
+            column,
+            message: finding.message.clone(),
+            help: finding.help.clone(),
+        }
+    };
+    of.findings().into_iter().map(finding).collect()
 }

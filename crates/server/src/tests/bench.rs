@@ -10,12 +10,12 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use engine::Command;
 use model::{Digest, Failure, FailureClass, Outcome, Record, RunId, RunStatus, RunSummary, Timestamp};
-use runner::{Clock, Executor, Runner, Workflows};
+use runner::{Clock, Executor, Found, Runner, Workflows};
 use serde_json::{Value, json};
 use store::{Append, Appended, Claim, Fence, Health, MemoryStore, Page, Position, Query, Source, Store};
 use tokio::sync::{Notify, Semaphore};
 use tower::ServiceExt as _;
-use workflow::{Catalog, Workflow};
+use workflow::Catalog;
 
 use crate::{Hook, Settings, Token};
 
@@ -58,13 +58,17 @@ steps:
   - { id: look, uses: look }
 "#;
 
-pub(crate) fn workflow(text: &str) -> Workflow {
+/// These playbooks, after those that are live already.
+pub(crate) fn reread(before: &Workflows, texts: &[&str]) -> Workflows {
     let mut catalog = Catalog::default();
     for node in NODES {
         catalog.add("node.yaml", node).unwrap();
     }
-    let (workflow, findings) = workflow::load("test.yaml", text, &catalog);
-    workflow.unwrap_or_else(|| panic!("{findings}"))
+    let found = texts
+        .iter()
+        .enumerate()
+        .map(|(number, text)| Found { file: format!("workflows/{number}.yaml"), text: Ok((*text).into()) });
+    before.reread(found, &catalog, clock().now())
 }
 
 /// Calls succeed, but `act` may stay in doubt.
@@ -211,6 +215,15 @@ impl Bench {
         self.send(call("GET", token, path, Body::empty())).await
     }
 
+    /// What a monitor reads, without the lines of help.
+    pub(crate) async fn metrics(&self) -> String {
+        let response = self.router.clone().oneshot(call("GET", BO, "/metrics", Body::empty())).await.unwrap();
+        assert_eq!(response.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+        let text = to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec();
+        let text = String::from_utf8(text).unwrap();
+        text.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect()
+    }
+
     pub(crate) async fn post(&self, token: &str, path: &str, body: Value) -> Answer {
         self.send(call("POST", token, path, body.to_string())).await
     }
@@ -249,8 +262,8 @@ async fn open(
     texts: &[&str],
     settings: runner::Settings,
 ) -> Runner {
-    let (workflows, doubled) = Workflows::new(texts.iter().map(|text| workflow(text)));
-    assert!(doubled.is_empty());
+    let workflows = reread(&Workflows::default(), texts);
+    assert_eq!(workflows.iter().count(), texts.len());
     let settings = runner::Settings { clock: clock(), ..settings };
     Runner::open(store, executor, workflows, settings).await.unwrap()
 }

@@ -258,9 +258,13 @@ async fn workflows_are_listed() {
     assert_snapshot!(bench.get(BO, "/api/v1/workflows").await.shown(), @r#"
     200 OK
     {
+      "left_out": [],
       "workflows": [
         {
           "digest": "DIGEST",
+          "file": "workflows/0.yaml",
+          "findings": [],
+          "loaded_at": "1970-01-01T00:16:40.000Z",
           "mode": "live",
           "name": "contain",
           "owner": "soc",
@@ -280,6 +284,9 @@ async fn workflows_are_listed() {
         },
         {
           "digest": "DIGEST",
+          "file": "workflows/1.yaml",
+          "findings": [],
+          "loaded_at": "1970-01-01T00:16:40.000Z",
           "mode": "live",
           "name": "note",
           "triggers": [

@@ -76,7 +76,8 @@ async fn the_end_of_a_run_that_nobody_was_told_is_found_by_the_next_process() {
     // Another process decides and finishes both, and knows nothing of the caller: only its rows go on.
     for child in called {
         let journal = bench.store.journal(child).await.unwrap();
-        let mut other = Run::replay(child, Arc::new(workflow(CALLEE)), &journal).unwrap();
+        let mut other =
+            Run::replay(child, workflows(&[CALLEE]).get("callee").unwrap().clone(), &journal).unwrap();
         let reject = Input::Cancelled { by: ana(), reason: "no".to_owned() };
         let (records, result) = other.handle(reject, Timestamp::from_millis(2_000_000));
         result.unwrap();
@@ -103,7 +104,9 @@ async fn a_run_that_is_cancelled_takes_those_that_it_called_with_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_playbook_that_is_gone_or_takes_something_else_fails_the_step() {
-    let bench = Bench::new(&[CALLER], Scripted::default()).await;
+    let bench = Bench::new(&[CALLER, CALLEE], Scripted::default()).await;
+    let without = reread(&workflows(&[CALLER, CALLEE]), &[CALLER]);
+    bench.runner.replace_workflows(without).await.unwrap();
     let run = bench.post("1", 12).await.runs[0].run;
     let failed = bench.until(run, RunStatus::Failed).await;
     assert!(failed.error.unwrap().contains("there is no workflow `callee`"));
