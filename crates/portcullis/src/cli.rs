@@ -96,6 +96,14 @@ pub(crate) enum Command {
     },
     /// Write the JSON Schema of playbooks, with which an editor completes them and shows what each key means.
     Schema,
+    /// Draw a playbook: what follows what, who is asked, and what disrupts.
+    Graph {
+        /// The playbook.
+        file: PathBuf,
+        /// How it is written down.
+        #[arg(long, default_value = "svg")]
+        format: Drawing,
+    },
     /// Run the simulated Wazuh, TheHive, VirusTotal, Slack and MISP alone, to develop against.
     Lab {
         /// The first of six ports; 0 takes any that are free.
@@ -141,6 +149,16 @@ pub(crate) struct DemoOptions {
     /// Leave the server alone while it waits; otherwise it is killed and started again.
     #[arg(long)]
     pub(crate) no_kill: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Drawing {
+    /// A drawing that stands for itself.
+    Svg,
+    /// A flowchart for Markdown.
+    Mermaid,
+    /// The language of Graphviz.
+    Dot,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

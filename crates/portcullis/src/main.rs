@@ -8,6 +8,7 @@ mod check;
 mod cli;
 mod client;
 mod demo;
+mod graph;
 mod lab;
 mod people;
 mod playbooks;
@@ -72,6 +73,7 @@ async fn run(cli: Cli) -> anyhow::Result<bool> {
         Command::Workflows => return workflows::workflows(&client(config, url)?).await,
         Command::Cancel { run, why } => people::cancel(&client(config, url)?, run, &why).await?,
         Command::Nodes { node } => catalogue::nodes(config, node.as_deref())?,
+        Command::Graph { file, format } => return graph::graph(config, &file, format),
         Command::Schema => catalogue::schema(config)?,
         Command::Lab { port } => lab::lab(port).await?,
     }

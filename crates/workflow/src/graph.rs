@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use petgraph::Direction;
+use petgraph::algo::tred::{dag_to_toposorted_adjacency_list, dag_transitive_reduction_closure};
 use petgraph::algo::{is_cyclic_directed, tarjan_scc};
 use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::{EdgeRef as _, IntoEdgeReferences as _};
 
 /// The graph of a workflow: an edge leads from a step to the steps that need it.
 #[derive(Debug, Clone)]
@@ -50,6 +52,19 @@ impl Graph {
     /// Whether one step lies before another on some path.
     pub fn is_before(&self, first: usize, second: usize) -> bool {
         self.ancestors.get(second).is_some_and(|ancestors| ancestors.contains(&first))
+    }
+
+    /// The edges, from a step to one that needs it, without those beside which a longer way leads.
+    pub fn reduced(&self) -> Vec<(usize, usize)> {
+        let order: Vec<NodeIndex> = self.order.iter().copied().map(NodeIndex::new).collect();
+        let (list, _) = dag_to_toposorted_adjacency_list::<_, u32>(&self.graph, &order);
+        let (reduced, _) = dag_transitive_reduction_closure(&list);
+        let step = |place: u32| self.order.get(place as usize).copied();
+        let edges = reduced.edge_references();
+        let mut edges: Vec<(usize, usize)> =
+            edges.filter_map(|edge| Some((step(edge.source())?, step(edge.target())?))).collect();
+        edges.sort_unstable();
+        edges
     }
 
     /// The steps that need this one themselves.
@@ -103,6 +118,12 @@ mod tests {
         let graph = Graph::new(&[vec![], vec![0], vec![], vec![1, 2]]).unwrap();
         assert!(graph.is_before(0, 3) && graph.is_before(2, 3) && !graph.is_before(2, 1));
         assert_eq!(graph.needed_by(0).collect::<Vec<_>>(), [1]);
+    }
+
+    #[test]
+    fn an_edge_beside_a_longer_way_is_left_out() {
+        let graph = Graph::new(&[vec![], vec![0], vec![0, 1], vec![2, 0], vec![]]).unwrap();
+        assert_eq!(graph.reduced(), [(0, 1), (1, 2), (2, 3)]);
     }
 
     #[test]

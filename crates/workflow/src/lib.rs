@@ -8,6 +8,7 @@
 
 mod catalog;
 mod diagnostic;
+mod draw;
 mod graph;
 mod keys;
 mod lint;
@@ -19,6 +20,7 @@ pub mod yaml;
 
 pub use catalog::Catalog;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use draw::{Format, draw};
 pub use graph::Graph;
 pub use load::{Bundle, Draft, Signature, load};
 pub use manifest::{
