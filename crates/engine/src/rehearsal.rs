@@ -12,8 +12,11 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use model::Outcome;
 use serde_json::Value;
 use workflow::{Diagnostics, Workflow};
+
+use crate::Command;
 
 /// What became of one test.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,22 +59,32 @@ pub struct Difference {
     pub got: String,
 }
 
-/// Plays every test of a file against its workflow. Where the findings hold an error, nothing is played.
+/// Gives the alert that stands under a path.
+pub type Alerts<'a> = dyn Fn(&str) -> Result<Value, String> + 'a;
+
+/// Performs what needs nobody but this machine; none: it takes a mock.
+pub type Pure<'a> = dyn Fn(&Command) -> Option<Outcome> + 'a;
+
+/// The tests of a file against its workflow; each is played when its report is asked for. Where the findings hold an
+/// error, there are none.
 ///
-/// `alerts` gives the alert that stands under a path, as the test file writes it.
-pub fn rehearse(
-    workflow: &Arc<Workflow>,
+/// `alerts` reads the paths that the test file writes. `pure` is asked about calls for which a
+/// test has no mock.
+pub fn rehearse<'a>(
+    workflow: &'a Arc<Workflow>,
     file: &str,
     text: &str,
-    alerts: impl Fn(&str) -> Result<Value, String>,
-) -> (Vec<Report>, Diagnostics) {
-    let (tests, findings) = file::read(workflow, file, text, &alerts);
-    let reports = tests.iter().map(|test| report(workflow, test, findings.line_and_column(test.at).0));
-    (reports.collect(), findings)
+    alerts: &Alerts<'_>,
+    pure: &'a Pure<'a>,
+) -> (impl Iterator<Item = Report> + use<'a>, Diagnostics) {
+    let (tests, findings) = file::read(workflow, file, text, alerts);
+    let lines: Vec<usize> = tests.iter().map(|test| findings.line_and_column(test.at).0).collect();
+    let reports = tests.into_iter().zip(lines).map(|(test, line)| report(workflow, &test, line, pure));
+    (reports, findings)
 }
 
-fn report(workflow: &Arc<Workflow>, test: &file::Test, line: usize) -> Report {
-    let played = play::play(workflow, test);
+fn report(workflow: &Arc<Workflow>, test: &file::Test, line: usize, pure: &Pure<'_>) -> Report {
+    let played = play::play(workflow, test, pure);
     let problems = judge::problems(test, &played);
     let story = played.story;
     let failure = (!problems.is_empty()).then(|| Failure { problems, story: story.clone() });

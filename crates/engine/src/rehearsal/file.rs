@@ -4,6 +4,7 @@ mod read;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::{Decision, Mode, Outcome, Resolution, RunStatus, StepId, StepStatus, TriggerKind};
 use serde_json::Value;
@@ -22,8 +23,11 @@ pub(super) struct Test {
     pub(super) mocks: BTreeMap<StepId, Mock>,
     pub(super) answers: BTreeMap<StepId, Answers>,
     pub(super) resolutions: BTreeMap<StepId, Vec<Resolved>>,
+    pub(super) cancel: Option<Cancel>,
     /// The process dies after the first call of this step has left.
     pub(super) crash: Option<StepId>,
+    /// How long the clock runs; none: until nothing is due any more.
+    pub(super) advance: Option<Duration>,
     pub(super) expected: Expected,
 }
 
@@ -31,9 +35,17 @@ pub(super) struct Test {
 #[derive(Debug, Clone)]
 pub(super) enum Mock {
     /// The same to every attempt.
-    Always(Outcome),
+    Always(Reply),
     /// To each attempt its own.
-    Successive(Vec<Outcome>),
+    Successive(Vec<Reply>),
+}
+
+/// What the world answers to one call.
+#[derive(Debug, Clone)]
+pub(super) struct Reply {
+    pub(super) outcome: Outcome,
+    /// How long the call takes.
+    pub(super) takes: Duration,
 }
 
 /// What people answer when they are asked.
@@ -55,6 +67,8 @@ pub(super) struct Answer {
     pub(super) reason: Option<String>,
     /// The test wants the engine to refuse this answer.
     pub(super) is_refused: bool,
+    /// How long after the question it comes, also where nobody waits for it any more; none: as soon as somebody waits.
+    pub(super) after: Option<Duration>,
 }
 
 /// What a person says became of a step that is in doubt.
@@ -63,6 +77,17 @@ pub(super) struct Resolved {
     pub(super) resolution: Resolution,
     pub(super) by: String,
     pub(super) reason: String,
+    /// How long after the doubt it comes.
+    pub(super) after: Duration,
+}
+
+/// A person stops the run.
+#[derive(Debug)]
+pub(super) struct Cancel {
+    pub(super) by: String,
+    pub(super) reason: String,
+    /// How long after the start of the run.
+    pub(super) after: Duration,
 }
 
 /// What a test expects; what it does not name may be anything.
@@ -81,11 +106,11 @@ pub(super) struct Expected {
 
 impl Mock {
     /// What the world answers to this attempt, from 1.
-    pub(super) fn outcome(&self, attempt: u32) -> Option<&Outcome> {
+    pub(super) fn reply(&self, attempt: u32) -> Option<&Reply> {
         match self {
-            Mock::Always(outcome) => Some(outcome),
-            Mock::Successive(outcomes) => {
-                usize::try_from(attempt).ok()?.checked_sub(1).and_then(|index| outcomes.get(index))
+            Mock::Always(reply) => Some(reply),
+            Mock::Successive(replies) => {
+                usize::try_from(attempt).ok()?.checked_sub(1).and_then(|index| replies.get(index))
             }
         }
     }

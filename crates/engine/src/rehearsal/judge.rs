@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Event, FailureClass, Record, RunStatus, SkipReason, StepId, StepStatus, WaitingFor};
+use model::{Event, FailureClass, Record, RunStatus, SkipReason, StepId, StepKey, StepStatus, WaitingFor};
 use serde_json::Value;
 
 use super::Problem;
@@ -36,29 +36,54 @@ pub(super) fn problems(test: &Test, played: &Played) -> Vec<Problem> {
 
 /// What the test says and the run never asked for. A gate that nobody came to is not a gate.
 fn unused(test: &Test, played: &Played, problems: &mut Vec<Problem>) {
+    let was_asked = |step: &StepId| {
+        let asks = |record: &Record| matches!(&record.event, Event::ApprovalRequested { step: asked, .. } if asked.step == *step);
+        played.journal.iter().any(asks)
+    };
     for (step, answers) in &test.answers {
-        let used = played.answered.get(step).copied().unwrap_or_default();
+        let used = most_used(&played.answered, step);
         let has_lapsed = |record: &Record| matches!(&record.event, Event::ApprovalExpired { step: expired } if expired.step == *step);
         let what = match answers {
             Answers::Expire if played.journal.iter().any(has_lapsed) => continue,
+            Answers::Expire if was_asked(step) => format!("the question of `{step}` did not lapse"),
             Answers::Expire => format!("nobody was asked before `{step}`, so nothing could expire"),
             Answers::Given(answers) => match answers.get(used) {
                 None => continue,
+                Some(answer) if was_asked(step) && used == 0 => {
+                    format!("`{}` did not come to answer `{step}`", answer.by)
+                }
                 Some(answer) => format!("`{}` was not asked before `{step}`", answer.by),
             },
         };
-        problems.push(Problem::new(what));
+        problems.push(clock(test, Problem::new(what)));
     }
     for (step, resolutions) in &test.resolutions {
-        let used = played.resolved.get(step).copied().unwrap_or_default();
+        let used = most_used(&played.resolved, step);
         if let Some(resolved) = resolutions.get(used) {
-            problems.push(Problem::new(format!("`{step}` was not in doubt when `{}` came", resolved.by)));
+            let problem = Problem::new(format!("`{step}` was not in doubt when `{}` came", resolved.by));
+            problems.push(clock(test, problem));
         }
+    }
+    if let Some(cancel) = test.cancel.as_ref().filter(|_| !played.was_told_to_cancel) {
+        problems.push(clock(test, Problem::new(format!("`{}` did not come to cancel the run", cancel.by))));
     }
     if let Some(step) = &test.crash
         && !played.has_crashed
     {
         problems.push(Problem::new(format!("the process did not die at `{step}.sent`: it was never sent")));
+    }
+}
+
+/// For items of a list the same is said to each of them.
+fn most_used(used: &BTreeMap<StepKey, usize>, step: &StepId) -> usize {
+    let of_step = used.iter().filter(|(key, _)| key.step == *step);
+    of_step.map(|(_, used)| *used).max().unwrap_or_default()
+}
+
+fn clock(test: &Test, problem: Problem) -> Problem {
+    match test.advance {
+        None => problem,
+        Some(advance) => problem.help(format!("the clock stops after {}", expr::duration::display(advance))),
     }
 }
 

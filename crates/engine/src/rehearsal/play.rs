@@ -1,21 +1,24 @@
 //! Plays the run of one test: mocks answer for the world, the test for the people, and the clock jumps.
 
+mod people;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::{
-    Outcome, Person, Record, RunId, RunStatus, StepId, Timestamp, Trigger, TriggerKind, Waiting, WaitingFor,
+    Event, Outcome, Record, RunId, RunStatus, StepId, StepKey, Timestamp, Trigger, TriggerKind, WaitingFor,
 };
 use workflow::{Step, Workflow};
 
-use super::file::{Answer, Answers, Test};
-use super::{Problem, story};
+use super::file::{Answers, Reply, Test};
+use super::{Problem, Pure, story};
 use crate::{Child, Command, Input, Rejected, Run, Start, start_scope};
 
 /// The run of every test: `00000000-0000-7000-8000-000000000000`.
 const RUN: RunId = RunId::from_bytes([0, 0, 0, 0, 0, 0, 0x70, 0, 0x80, 0, 0, 0, 0, 0, 0, 0]);
 /// When every test begins: 2026-01-01T00:00:00Z.
-const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+pub(super) const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 /// Every turn of a run uses up an attempt, an answer or a wait; what goes on for longer never ends.
 const MOST_TURNS: usize = 20_000;
 
@@ -28,8 +31,9 @@ pub(super) struct Played {
     /// How often each node was called.
     pub(super) calls: BTreeMap<String, u64>,
     /// How many of the answers and resolutions of each step were used.
-    pub(super) answered: BTreeMap<StepId, usize>,
-    pub(super) resolved: BTreeMap<StepId, usize>,
+    pub(super) answered: BTreeMap<StepKey, usize>,
+    pub(super) resolved: BTreeMap<StepKey, usize>,
+    pub(super) was_told_to_cancel: bool,
     pub(super) has_crashed: bool,
     /// The steps whose calls the test has no mock for: the run could not go on.
     pub(super) stuck: BTreeSet<StepId>,
@@ -37,7 +41,7 @@ pub(super) struct Played {
     pub(super) story: Vec<String>,
 }
 
-pub(super) fn play(workflow: &Arc<Workflow>, test: &Test) -> Played {
+pub(super) fn play(workflow: &Arc<Workflow>, test: &Test, pure: &Pure<'_>) -> Played {
     let trigger = Trigger {
         kind: test.trigger,
         received_at: START,
@@ -51,9 +55,17 @@ pub(super) fn play(workflow: &Arc<Workflow>, test: &Test) -> Played {
         return Played::not_started(why);
     }
     let (run, journal) = Run::start(RUN, in_mode(workflow, test), start, START);
-    let story = journal.iter().map(|record| story::line(record, START)).collect();
-    let played = Played { run: Ok(run.clone()), journal, story, ..Played::not_started(String::new()) };
-    let mut stage = Stage { run, now: START, test, played };
+    let mut stage = Stage {
+        played: Played { run: Ok(run.clone()), ..Played::not_started(String::new()) },
+        run,
+        now: START,
+        test,
+        pure,
+        asked: Vec::new(),
+        doubted: BTreeMap::new(),
+        under_way: BTreeMap::new(),
+    };
+    stage.keep(journal);
     let mut turns = 0;
     while stage.turn() {
         turns += 1;
@@ -109,6 +121,7 @@ impl Played {
             calls: BTreeMap::new(),
             answered: BTreeMap::new(),
             resolved: BTreeMap::new(),
+            was_told_to_cancel: false,
             has_crashed: false,
             stuck: BTreeSet::new(),
             problems: Vec::new(),
@@ -121,17 +134,38 @@ struct Stage<'a> {
     run: Run,
     now: Timestamp,
     test: &'a Test,
+    pure: &'a Pure<'a>,
+    /// When each question was put, in this order, and when each step came into doubt.
+    asked: Vec<(StepKey, Timestamp)>,
+    doubted: BTreeMap<StepKey, Timestamp>,
+    under_way: BTreeMap<StepKey, UnderWay>,
     played: Played,
+}
+
+/// What has not ended yet.
+struct UnderWay {
+    call: Call,
+    outcome: Outcome,
+    ends_at: Timestamp,
+}
+
+enum Call {
+    /// An attempt of a step.
+    Attempt(u32),
+    /// The run that performs a step.
+    Child(RunId),
 }
 
 impl Stage<'_> {
     /// Does the next thing; false where nothing is left to be done.
     fn turn(&mut self) -> bool {
-        self.perform() || self.call() || self.answer() || self.resolve() || self.pass_time()
+        self.end_call() || self.call() || self.call_playbook() || self.speak() || self.pass_time()
     }
 
-    fn perform(&mut self) -> bool {
-        let is_open = |command: &Command| !self.played.stuck.contains(&command.step.step);
+    fn call(&mut self) -> bool {
+        let is_open = |command: &Command| {
+            !self.played.stuck.contains(&command.step.step) && !self.under_way.contains_key(&command.step)
+        };
         let Some(command) = self.run.commands().into_iter().find(is_open) else {
             return false;
         };
@@ -141,51 +175,74 @@ impl Stage<'_> {
             self.crash(&step);
             return true;
         }
-        let mock = self.test.mocks.get(&step);
-        let Some(outcome) = mock.and_then(|mock| mock.outcome(command.attempt)).cloned() else {
-            let problem = missing_mock(&command, mock.is_some(), self.run.workflow().step(&step));
+        let Some(Reply { outcome, takes }) = self.reply(&command) else {
+            let is_mocked = self.test.mocks.contains_key(&step);
+            let problem = missing_mock(&command, is_mocked, self.run.workflow().step(&step));
             self.played.problems.push(problem);
             self.played.stuck.insert(step);
             return true;
         };
-        let input = Input::Finished { step: command.step, attempt: command.attempt, outcome };
-        self.tell(input).expect("the run asked for this call");
+        let call = Call::Attempt(command.attempt);
+        self.under_way.insert(command.step, UnderWay { call, outcome, ends_at: self.now.after(takes) });
         true
     }
 
-    /// Ends the run of a playbook that a step calls as the mock of the step says.
-    fn call(&mut self) -> bool {
-        let is_open = |child: &Child| !self.played.stuck.contains(&child.parent.step.step);
+    /// The run of a playbook that a step calls ends as the mock of the step says.
+    fn call_playbook(&mut self) -> bool {
+        let is_open = |child: &Child| {
+            let step = &child.parent.step;
+            !self.played.stuck.contains(&step.step) && !self.under_way.contains_key(step)
+        };
         let Some(child) = self.run.children().into_iter().find(is_open) else {
             return false;
         };
         let step = child.parent.step;
         *self.played.calls.entry(child.workflow.clone()).or_default() += 1;
-        let outcome = self.test.mocks.get(&step.step).and_then(|mock| mock.outcome(1));
-        let (status, outputs, error) = match outcome {
-            Some(Outcome::Succeeded(output)) => (RunStatus::Succeeded, output.clone(), None),
-            Some(Outcome::Failed(failure) | Outcome::Unknown(failure)) => {
-                (RunStatus::Failed, Arc::default(), Some(failure.message.clone()))
-            }
-            None => {
-                let what = format!(
-                    "`{step}` calls the playbook {}, and the test has no mock for it",
-                    child.workflow
-                );
-                let help = format!("mock: {{ {}: {{ output: {{ ... }} }} }}", step.step);
-                self.played.problems.push(Problem::new(what).help(help));
-                self.played.stuck.insert(step.step);
-                return true;
-            }
+        let mock = self.test.mocks.get(&step.step);
+        let Some(Reply { outcome, takes }) = mock.and_then(|mock| mock.reply(1)).cloned() else {
+            let workflow = &child.workflow;
+            let what = format!("`{step}` calls the playbook {workflow}, and the test has no mock for it");
+            let help = format!("mock: {{ {}: {{ output: {{ ... }} }} }}", step.step);
+            self.played.problems.push(Problem::new(what).help(help));
+            self.played.stuck.insert(step.step);
+            return true;
         };
-        let input = Input::ChildEnded { step, run: child.run, status, outputs, error };
-        self.tell(input).expect("the run called this playbook");
+        let call = Call::Child(child.run);
+        self.under_way.insert(step, UnderWay { call, outcome, ends_at: self.now.after(takes) });
+        true
+    }
+
+    fn reply(&self, command: &Command) -> Option<Reply> {
+        match self.test.mocks.get(&command.step.step) {
+            Some(mock) => mock.reply(command.attempt).cloned(),
+            None => (self.pure)(command).map(|outcome| Reply { outcome, takes: Duration::ZERO }),
+        }
+    }
+
+    fn end_call(&mut self) -> bool {
+        let ended = self.under_way.iter().filter(|(_, call)| call.ends_at <= self.now);
+        let ended = ended.min_by_key(|(_, call)| call.ends_at);
+        let Some(step) = ended.map(|(step, _)| step.clone()) else {
+            return false;
+        };
+        let Some(UnderWay { call, outcome, .. }) = self.under_way.remove(&step) else {
+            return false;
+        };
+        let late = format!("the answer to {step} counts no more");
+        let input = match call {
+            Call::Attempt(attempt) => Input::Finished { step, attempt, outcome },
+            Call::Child(run) => child_ended(step, run, outcome),
+        };
+        if let Err(rejected) = self.tell(input) {
+            self.note(format!("{late}: {rejected}"));
+        }
         true
     }
 
     /// The process dies, another one reads the journal, and is told so.
     fn crash(&mut self, step: &StepId) {
         self.played.has_crashed = true;
+        self.under_way.clear();
         self.note(format!("the process dies after `{step}` was sent, and another one takes over"));
         let workflow = self.run.workflow().clone();
         self.run =
@@ -193,87 +250,64 @@ impl Stage<'_> {
         self.tell(Input::Recovered).expect("a run can always be told that it was interrupted");
     }
 
-    fn answer(&mut self) -> bool {
-        let test = self.test;
-        for Waiting { step, reason, .. } in self.run.summary().waiting {
-            let WaitingFor::Approval { from, .. } = reason else { continue };
-            let Some(Answers::Given(answers)) = test.answers.get(&step.step) else { continue };
-            let used = self.played.answered.entry(step.step.clone()).or_default();
-            let Some(answer) = answers.get(*used) else { continue };
-            *used += 1;
-            let roles = answer.roles.clone().unwrap_or_else(|| from.role.into_iter().collect());
-            let by = Person { name: answer.by.clone(), via: None, roles };
-            let (decision, reason) = (answer.decision, answer.reason.clone());
-            let name = step.step.clone();
-            let result = self.tell(Input::Decided { step, decision, by, reason, digest: None });
-            self.check_answer(&name, answer, result);
-            return true;
-        }
-        false
-    }
-
-    fn check_answer(&mut self, step: &StepId, answer: &Answer, result: Result<(), Rejected>) {
-        let by = &answer.by;
-        let problem = match (result, answer.is_refused) {
-            (Ok(()), false) => return,
-            (Err(rejected), true) => {
-                return self.note(format!("{step} refuses the answer of {by}: {rejected}"));
-            }
-            (Ok(()), true) => format!("the answer of `{by}` to `{step}` was taken, and should be refused"),
-            (Err(rejected), false) => format!("the answer of `{by}` to `{step}` was refused: {rejected}"),
-        };
-        self.played.problems.push(Problem::new(problem));
-    }
-
-    fn resolve(&mut self) -> bool {
-        let test = self.test;
-        for Waiting { step, reason, .. } in self.run.summary().waiting {
-            let WaitingFor::Resolution { .. } = reason else { continue };
-            let Some(resolutions) = test.resolutions.get(&step.step) else { continue };
-            let used = self.played.resolved.entry(step.step.clone()).or_default();
-            let Some(resolved) = resolutions.get(*used) else { continue };
-            *used += 1;
-            let role = self.run.resolver_role(&step).map(str::to_owned);
-            let by = Person { name: resolved.by.clone(), via: None, roles: role.into_iter().collect() };
-            let (resolution, reason) = (resolved.resolution, resolved.reason.clone());
-            let name = step.step.clone();
-            if let Err(rejected) = self.tell(Input::Resolved { step, resolution, by, reason }) {
-                let problem = format!("what `{}` says about `{name}` was refused: {rejected}", resolved.by);
-                self.played.problems.push(Problem::new(problem));
-            }
-            return true;
-        }
-        false
-    }
-
-    /// Jumps to what is due next. A question lapses only where the test says so.
+    /// Jumps to what is due next, and no further than the test lets the clock run.
     fn pass_time(&mut self) -> bool {
-        let Some(wake_at) = self.run.wake_at() else {
+        let word = self.next_word().map(|word| word.due);
+        let call = self.under_way.values().map(|call| call.ends_at).min();
+        let timer = self.run.wake_at().filter(|at| word.is_some() || call.is_some() || self.may_pass(*at));
+        let Some(next) = [word, call, timer].into_iter().flatten().min() else {
             return false;
         };
-        let lapses = |waiting: &Waiting| {
-            let WaitingFor::Approval { expires_at, .. } = waiting.reason else { return false };
-            let may = matches!(self.test.answers.get(&waiting.step.step), Some(Answers::Expire));
-            expires_at == Some(wake_at) && !may
-        };
-        if self.run.summary().waiting.iter().any(lapses) {
+        if self.test.advance.is_some_and(|advance| next > START.after(advance)) {
             return false;
         }
-        self.now = self.now.max(wake_at);
+        self.now = self.now.max(next);
         self.tell(Input::Tick).expect("a run can always be told the time");
         true
     }
 
+    /// While nothing else is to come, a question lapses only where the test says so.
+    fn may_pass(&self, at: Timestamp) -> bool {
+        let lapses = |waiting: model::Waiting| {
+            let WaitingFor::Approval { expires_at, .. } = waiting.reason else { return false };
+            expires_at == Some(at)
+                && !matches!(self.test.answers.get(&waiting.step.step), Some(Answers::Expire))
+        };
+        self.test.advance.is_some() || !self.run.summary().waiting.into_iter().any(lapses)
+    }
+
     fn tell(&mut self, input: Input) -> Result<(), Rejected> {
         let (records, result) = self.run.handle(input, self.now);
+        self.keep(records);
+        result
+    }
+
+    fn keep(&mut self, records: Vec<Record>) {
+        for record in &records {
+            if let Event::ApprovalRequested { step, .. } = &record.event {
+                self.asked.push((step.clone(), record.at));
+            }
+            if let Event::StepInDoubt { step, .. } = &record.event {
+                self.doubted.insert(step.clone(), record.at);
+            }
+        }
         self.played.story.extend(records.iter().map(|record| story::line(record, START)));
         self.played.journal.extend(records);
-        result
     }
 
     fn note(&mut self, text: String) {
         self.played.story.push(story::note(self.now, START, text));
     }
+}
+
+fn child_ended(step: StepKey, run: RunId, outcome: Outcome) -> Input {
+    let (status, outputs, error) = match outcome {
+        Outcome::Succeeded(outputs) => (RunStatus::Succeeded, outputs, None),
+        Outcome::Failed(failure) | Outcome::Unknown(failure) => {
+            (RunStatus::Failed, Arc::default(), Some(failure.message))
+        }
+    };
+    Input::ChildEnded { step, run, status, outputs, error }
 }
 
 fn missing_mock(command: &Command, is_mocked: bool, step: Option<&Step>) -> Problem {

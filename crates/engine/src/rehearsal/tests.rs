@@ -9,6 +9,7 @@ use super::*;
 
 mod findings;
 mod plays;
+mod time;
 
 const NODES: [&str; 5] = [
     "node: webhook\nsummary: x\ntrigger: webhook\ninputs:\n  path: { type: string, required: true, summary: x }\n",
@@ -65,7 +66,9 @@ fn check(tests: &str) -> String {
 }
 
 fn check_file(text: &str) -> String {
-    let (reports, findings) = rehearse(&playbook(), "contain.test.yaml", text, alert);
+    let playbook = playbook();
+    let (reports, findings) = rehearse(&playbook, "contain.test.yaml", text, &alert, &|_| None);
+    let reports: Vec<Report> = reports.collect();
     if !findings.is_empty() {
         assert!(reports.is_empty() && findings.has_errors());
         return findings.render(false);
@@ -78,10 +81,11 @@ fn check_file(text: &str) -> String {
 }
 
 fn story(test: &str) -> String {
-    let (reports, findings) =
-        rehearse(&playbook(), "contain.test.yaml", &format!("{MOCKS}tests:\n{test}"), alert);
+    let playbook = playbook();
+    let text = format!("{MOCKS}tests:\n{test}");
+    let (mut reports, findings) = rehearse(&playbook, "contain.test.yaml", &text, &alert, &|_| None);
     assert!(findings.is_empty(), "{findings}");
-    let report = reports.first().unwrap();
+    let report = reports.next().unwrap();
     assert_eq!(report.failure.as_ref().map(ToString::to_string), None);
     report.story.join("\n")
 }

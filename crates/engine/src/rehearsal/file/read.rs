@@ -12,12 +12,22 @@ use serde_json::Value;
 use workflow::yaml::{Document, Node, Object, suggest};
 use workflow::{Diagnostic, Diagnostics, Step, Workflow};
 
-use super::{Mock, Test};
+use super::{Mock, Reply, Test};
+use crate::rehearsal::Alerts;
 
-const TEST_KEYS: [&str; 9] =
-    ["name", "alert", "trigger", "mode", "mock", "approvals", "resolve", "crash", "expect"];
-
-type Alerts<'a> = dyn Fn(&str) -> Result<Value, String> + 'a;
+const TEST_KEYS: [&str; 11] = [
+    "name",
+    "alert",
+    "trigger",
+    "mode",
+    "mock",
+    "approvals",
+    "resolve",
+    "cancel",
+    "crash",
+    "advance",
+    "expect",
+];
 
 /// Reads a test file. There are tests only where the findings hold no error.
 pub(in crate::rehearsal) fn read(
@@ -96,6 +106,8 @@ impl Reader<'_> {
             mocks,
             answers,
             resolutions,
+            cancel: object.get("cancel").and_then(|node| people::cancel(&node)),
+            advance: object.get("advance").and_then(|node| node.time_limit()),
             crash: object.get("crash").and_then(|node| self.crash(&node)),
             name: name?.to_owned(),
             alert: alert?,
@@ -172,14 +184,27 @@ impl Reader<'_> {
 
 fn mock(node: &Node<'_>, step: &Step) -> Option<Mock> {
     if !node.value().is_array() {
-        return outcome(node, step).map(Mock::Always);
+        return reply(node, step).map(Mock::Always);
     }
-    let outcomes: Vec<Option<Outcome>> = node.list()?.iter().map(|node| outcome(node, step)).collect();
-    outcomes.into_iter().collect::<Option<_>>().map(Mock::Successive)
+    let replies: Vec<Option<Reply>> = node.list()?.iter().map(|node| reply(node, step)).collect();
+    replies.into_iter().collect::<Option<_>>().map(Mock::Successive)
 }
 
-fn outcome(node: &Node<'_>, step: &Step) -> Option<Outcome> {
-    let object = node.object(&["output", "fail", "unknown"])?;
+fn reply(node: &Node<'_>, step: &Step) -> Option<Reply> {
+    let object = node.object(&["output", "fail", "unknown", "takes"])?;
+    let takes = object.get("takes");
+    let outcome = outcome(&object, step);
+    let duration = takes.as_ref().and_then(|node| node.duration()).unwrap_or_default();
+    if let Some(node) = takes.filter(|_| duration > step.timeout) {
+        let timeout = expr::duration::display(step.timeout);
+        let message = format!("a call of `{}` takes {timeout} at most: that is its `timeout`", step.id);
+        let help = "write what becomes of it then: fail or unknown, with class timeout";
+        node.report(Diagnostic::error("wrong-value", node.at(), message).help(help));
+    }
+    Some(Reply { outcome: outcome?, takes: duration })
+}
+
+fn outcome(object: &Object<'_>, step: &Step) -> Option<Outcome> {
     match (object.get("output"), object.get("fail"), object.get("unknown")) {
         (Some(output), None, None) => {
             check_fields(&output, step)?;
@@ -189,6 +214,7 @@ fn outcome(node: &Node<'_>, step: &Step) -> Option<Outcome> {
         (None, None, Some(unknown)) => failure(&unknown).map(Outcome::Unknown),
         _ => {
             let message = "a mock has exactly one of `output`, `fail` and `unknown`";
+            let node = object.node();
             node.report(Diagnostic::error("wrong-value", node.at(), message));
             None
         }

@@ -7,7 +7,7 @@ use workflow::yaml::Node;
 use workflow::{Diagnostic, OnDoubt};
 
 use super::Reader;
-use crate::rehearsal::file::{Answer, Answers, Resolved};
+use crate::rehearsal::file::{Answer, Answers, Cancel, Resolved};
 
 impl Reader<'_> {
     pub(super) fn answers(&self, node: &Node<'_>) -> BTreeMap<StepId, Answers> {
@@ -60,7 +60,7 @@ fn answers(node: &Node<'_>) -> Option<Answers> {
 }
 
 fn answer(node: &Node<'_>) -> Option<Answer> {
-    let object = node.object(&["decision", "by", "roles", "reason", "refused"])?;
+    let object = node.object(&["decision", "by", "roles", "reason", "after", "refused"])?;
     let decisions = [("approve", Decision::Approve), ("reject", Decision::Reject)];
     let decision = object.require("decision").and_then(|node| node.one_of(&decisions));
     let by = object.require("by").and_then(|node| node.string());
@@ -69,18 +69,28 @@ fn answer(node: &Node<'_>) -> Option<Answer> {
         by: by?.to_owned(),
         roles: object.get("roles").and_then(|node| node.strings()),
         reason: object.get("reason").and_then(|node| node.string()).map(str::to_owned),
+        after: object.get("after").and_then(|node| node.duration()),
         is_refused: object.get("refused").and_then(|node| node.bool()).unwrap_or(false),
     })
 }
 
 fn resolved(node: &Node<'_>) -> Option<Resolved> {
-    let object = node.object(&["resolution", "by", "reason"])?;
+    let object = node.object(&["resolution", "by", "reason", "after"])?;
     let resolutions =
         [("ok", Resolution::Ok), ("failed", Resolution::Failed), ("send_again", Resolution::SendAgain)];
     let resolution = object.require("resolution").and_then(|node| node.one_of(&resolutions));
     let by = object.require("by").and_then(|node| node.string());
     let reason = object.require("reason").and_then(|node| node.string());
-    Some(Resolved { resolution: resolution?, by: by?.to_owned(), reason: reason?.to_owned() })
+    let after = object.get("after").and_then(|node| node.duration()).unwrap_or_default();
+    Some(Resolved { resolution: resolution?, by: by?.to_owned(), reason: reason?.to_owned(), after })
+}
+
+pub(super) fn cancel(node: &Node<'_>) -> Option<Cancel> {
+    let object = node.object(&["by", "reason", "after"])?;
+    let by = object.require("by").and_then(|node| node.string());
+    let reason = object.require("reason").and_then(|node| node.string());
+    let after = object.get("after").and_then(|node| node.duration()).unwrap_or_default();
+    Some(Cancel { by: by?.to_owned(), reason: reason?.to_owned(), after })
 }
 
 /// One thing, or a list of them.
