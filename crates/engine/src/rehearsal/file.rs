@@ -15,8 +15,7 @@ pub(super) use read::read;
 #[derive(Debug)]
 pub(super) struct Test {
     pub(super) name: String,
-    /// Where it stands in the text.
-    pub(super) at: usize,
+    pub(super) lines: Lines,
     pub(super) alert: Arc<Value>,
     pub(super) trigger: TriggerKind,
     pub(super) mode: Option<Mode>,
@@ -102,6 +101,31 @@ pub(super) struct Expected {
     pub(super) outputs: BTreeMap<String, Value>,
     /// Parts of the inputs that a step was performed with, or put before people with.
     pub(super) inputs: BTreeMap<StepId, Value>,
+    /// Parts of the last failure of a step.
+    pub(super) errors: BTreeMap<StepId, Value>,
+    /// Facts that have to come in this order.
+    pub(super) journal: Vec<Fact>,
+}
+
+/// A fact that has to come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fact {
+    pub(super) name: String,
+    /// How long after the start of the run.
+    pub(super) at: Option<Duration>,
+}
+
+/// On which line each part of a test stands, from 1, by its path from the test.
+#[derive(Debug, Default)]
+pub(super) struct Lines(pub(super) BTreeMap<String, usize>);
+
+impl Lines {
+    /// The line of a part; what does not stand there stands where it would.
+    pub(super) fn of(&self, path: &str) -> usize {
+        let ends = path.rmatch_indices('/').map(|(end, _)| end);
+        let paths = std::iter::once(path.len()).chain(ends).filter_map(|end| path.get(..end));
+        paths.chain([""]).find_map(|path| self.0.get(path)).copied().unwrap_or(1)
+    }
 }
 
 impl Mock {

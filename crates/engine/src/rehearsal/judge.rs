@@ -1,5 +1,7 @@
 //! Compares what came with what a test expects.
 
+mod journal;
+
 use std::collections::BTreeMap;
 
 use model::{Event, FailureClass, Record, RunStatus, SkipReason, StepId, StepKey, StepStatus, WaitingFor};
@@ -10,11 +12,17 @@ use super::file::{Answers, Test};
 use super::play::Played;
 use crate::Run;
 
+/// JSON that is longer is written on several lines.
+const LONGEST_LINE: usize = 40;
+
 pub(super) fn problems(test: &Test, played: &Played) -> Vec<Problem> {
     let run = match (&played.run, test.expected.starts) {
         (Ok(run), true) => run,
         (Err(_), false) => return Vec::new(),
-        (Ok(_), false) => return vec![Problem::new("the alert starts the workflow, and should not")],
+        (Ok(_), false) => {
+            let problem = Problem::new("the alert starts the workflow, and should not");
+            return vec![problem.at("/expect/starts")];
+        }
         (Err(why), true) => {
             let problem = Problem::new(format!("the alert does not start the workflow: {why}"));
             return vec![problem.help("expect: { starts: false } if it should not")];
@@ -31,6 +39,8 @@ pub(super) fn problems(test: &Test, played: &Played) -> Vec<Problem> {
     calls(test, played, &mut problems);
     outputs(test, &played.journal, &mut problems);
     inputs(test, run, &played.journal, &mut problems);
+    errors(test, run, &mut problems);
+    problems.extend(journal::problem(&test.expected.journal, &played.journal));
     problems
 }
 
@@ -55,22 +65,24 @@ fn unused(test: &Test, played: &Played, problems: &mut Vec<Problem>) {
                 Some(answer) => format!("`{}` was not asked before `{step}`", answer.by),
             },
         };
-        problems.push(clock(test, Problem::new(what)));
+        problems.push(clock(test, Problem::new(what).at(format!("/approvals/{step}"))));
     }
     for (step, resolutions) in &test.resolutions {
         let used = most_used(&played.resolved, step);
         if let Some(resolved) = resolutions.get(used) {
             let problem = Problem::new(format!("`{step}` was not in doubt when `{}` came", resolved.by));
-            problems.push(clock(test, problem));
+            problems.push(clock(test, problem.at(format!("/resolve/{step}"))));
         }
     }
     if let Some(cancel) = test.cancel.as_ref().filter(|_| !played.was_told_to_cancel) {
-        problems.push(clock(test, Problem::new(format!("`{}` did not come to cancel the run", cancel.by))));
+        let problem = Problem::new(format!("`{}` did not come to cancel the run", cancel.by));
+        problems.push(clock(test, problem.at("/cancel")));
     }
     if let Some(step) = &test.crash
         && !played.has_crashed
     {
-        problems.push(Problem::new(format!("the process did not die at `{step}.sent`: it was never sent")));
+        let problem = Problem::new(format!("the process did not die at `{step}.sent`: it was never sent"));
+        problems.push(problem.at("/crash"));
     }
 }
 
@@ -128,12 +140,14 @@ fn statuses(test: &Test, run: &Run, problems: &mut Vec<Problem>) {
     if let Some(expected) = test.expected.run
         && run.status() != expected
     {
-        problems.push(Problem::difference("status of the run", expected.as_str(), run.status().as_str()));
+        let problem = Problem::difference("status of the run", expected.as_str(), run.status().as_str());
+        problems.push(problem.at("/expect/status/run"));
     }
     for (step, expected) in &test.expected.steps {
         let got = run.step_status(step).map_or("nothing", StepStatus::as_str);
         if got != expected.as_str() {
-            problems.push(Problem::difference(format!("status of `{step}`"), expected.as_str(), got));
+            let problem = Problem::difference(format!("status of `{step}`"), expected.as_str(), got);
+            problems.push(problem.at(format!("/expect/status/{step}")));
         }
     }
 }
@@ -143,7 +157,8 @@ fn calls(test: &Test, played: &Played, problems: &mut Vec<Problem>) {
         let got = played.calls.get(node).copied().unwrap_or_default();
         if got != *expected {
             let what = format!("calls of `{node}`");
-            problems.push(Problem::difference(what, expected.to_string(), got.to_string()));
+            let problem = Problem::difference(what, expected.to_string(), got.to_string());
+            problems.push(problem.at(format!("/expect/calls/{node}")));
         }
     }
 }
@@ -172,28 +187,39 @@ fn outputs(test: &Test, journal: &[Record], problems: &mut Vec<Problem>) {
         | Event::RunCancelled { .. } => None,
     });
     for (name, expected) in &test.expected.outputs {
-        let what = format!("output `{name}`");
-        let Some((outputs, errors)) = finished else {
-            problems.push(Problem::difference(what, shown(expected), "nothing: the run has not finished"));
-            continue;
+        let got = match finished {
+            None => "nothing: the run has not finished".to_owned(),
+            Some((outputs, errors)) => match (outputs.get(name), errors.get(name)) {
+                (Some(got), _) if got == expected => continue,
+                (Some(got), _) => shown(got),
+                (None, error) => error.map_or("nothing", String::as_str).to_owned(),
+            },
         };
-        match (outputs.get(name), errors.get(name)) {
-            (Some(got), _) if got == expected => {}
-            (Some(got), _) => problems.push(Problem::difference(what, shown(expected), shown(got))),
-            (None, error) => {
-                let error = error.map_or("nothing", String::as_str);
-                problems.push(Problem::difference(what, shown(expected), error));
-            }
-        }
+        let problem = Problem::difference(format!("output `{name}`"), shown(expected), got);
+        problems.push(problem.at(format!("/expect/outputs/{name}")));
     }
 }
 
 fn inputs(test: &Test, run: &Run, journal: &[Record], problems: &mut Vec<Problem>) {
     let given = given(run, journal);
     for (step, expected) in &test.expected.inputs {
+        let place = Place { what: format!("inputs of `{step}`"), path: format!("/expect/inputs/{step}") };
         match given.get(step) {
-            Some(got) => compare(expected, got, format!("inputs of `{step}`"), problems),
-            None => problems.push(Problem::new(format!("`{step}` never came so far as to have inputs"))),
+            Some(got) => compare(expected, got, &place, problems),
+            None => {
+                let problem = Problem::new(format!("`{step}` never came so far as to have inputs"));
+                problems.push(problem.at(place.path));
+            }
+        }
+    }
+}
+
+fn errors(test: &Test, run: &Run, problems: &mut Vec<Problem>) {
+    for (step, expected) in &test.expected.errors {
+        let place = Place { what: format!("error of `{step}`"), path: format!("/expect/errors/{step}") };
+        match run.scope.get(&["errors", step.as_str()]) {
+            Some(got) => compare(expected, got, &place, problems),
+            None => problems.push(Problem::new(format!("`{step}` has no error")).at(place.path)),
         }
     }
 }
@@ -242,31 +268,47 @@ fn is_set(run: &Run, step: &StepId) -> bool {
 }
 
 /// What is expected has to be there; an object may have more keys.
-fn compare(expected: &Value, got: &Value, place: String, problems: &mut Vec<Problem>) {
+fn compare(expected: &Value, got: &Value, place: &Place, problems: &mut Vec<Problem>) {
+    let differs = |place: &Place, expected: &Value, got: String| {
+        Problem::difference(&place.what, shown(expected), got).at(&place.path)
+    };
     match (expected, got) {
         (Value::Object(expected), Value::Object(object)) => {
             for (key, expected) in expected {
-                let place = format!("{place}, `{key}`");
+                let place = place.below(key);
                 match object.get(key) {
-                    Some(got) => compare(expected, got, place, problems),
-                    None => problems.push(Problem::difference(place, shown(expected), "nothing")),
+                    Some(got) => compare(expected, got, &place, problems),
+                    None => problems.push(differs(&place, expected, "nothing".to_owned())),
                 }
             }
         }
         (Value::Array(expected), Value::Array(list)) if expected.len() == list.len() => {
             for (index, (expected, got)) in expected.iter().zip(list).enumerate() {
-                compare(expected, got, format!("{place}, {index}"), problems);
+                compare(expected, got, &place.below(&index.to_string()), problems);
             }
         }
         (expected, got) if expected == got => {}
-        (expected, got) => problems.push(Problem::difference(place, shown(expected), shown(got))),
+        (expected, got) => problems.push(differs(place, expected, shown(got))),
     }
 }
 
-/// Text of several lines as it is, anything else as JSON.
-fn shown(value: &Value) -> String {
-    match value.as_str() {
-        Some(text) if text.trim_end().contains('\n') => text.to_owned(),
-        _ => value.to_string(),
+/// A part of what is compared: as a person reads it, and as a path from the test.
+struct Place {
+    what: String,
+    path: String,
+}
+
+impl Place {
+    fn below(&self, key: &str) -> Place {
+        Place { what: format!("{}, `{key}`", self.what), path: format!("{}/{key}", self.path) }
     }
+}
+
+/// Text of several lines as it is, anything else as JSON: on one line if it is short.
+fn shown(value: &Value) -> String {
+    let line = match value.as_str() {
+        Some(text) if text.trim_end().contains('\n') => return text.to_owned(),
+        _ => value.to_string(),
+    };
+    if line.len() <= LONGEST_LINE { line } else { format!("{value:#}") }
 }

@@ -315,11 +315,14 @@ fn missing_mock(command: &Command, is_mocked: bool, step: Option<&Step>) -> Prob
     if is_mocked {
         let what =
             format!("attempt {} of `{name}` is called, and the mock has no answer to it", command.attempt);
-        return Problem::new(what).help(format!("add one to the list of `{name}`"));
+        return Problem::new(what)
+            .help(format!("add one to the list of `{name}`"))
+            .at(format!("/mock/{name}"));
     }
     let fields = step.and_then(|step| step.node.output_fields()).unwrap_or_default();
     let fields: Vec<String> = fields.iter().map(|field| format!("{field}: ...")).collect();
     let output = if fields.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", fields.join(", ")) };
     Problem::new(format!("`{name}` is called ({node}), and the test has no mock for it"))
         .help(format!("mock: {{ {name}: {{ output: {output} }} }}"))
+        .at("/mock")
 }

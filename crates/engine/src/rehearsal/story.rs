@@ -17,7 +17,7 @@ pub(super) fn note(at: Timestamp, start: Timestamp, text: impl fmt::Display) -> 
 }
 
 /// The time since the start, in full seconds.
-fn clock(at: Timestamp, start: Timestamp) -> String {
+pub(super) fn clock(at: Timestamp, start: Timestamp) -> String {
     let seconds = at.since(start).as_secs();
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
         (0, 0, seconds) => format!("{seconds}s"),

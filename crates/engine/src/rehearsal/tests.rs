@@ -8,6 +8,7 @@ use workflow::Catalog;
 use super::*;
 
 mod findings;
+mod journal;
 mod plays;
 mod time;
 
@@ -78,6 +79,13 @@ fn check_file(text: &str) -> String {
         Some(failure) => format!("FAILED {}\n{failure}", report.name),
     });
     shown.collect::<Vec<_>>().join("\n")
+}
+
+/// The same without the stories of the runs.
+fn problems(tests: &str) -> String {
+    let checked = check(tests);
+    let is_story = |line: &&str| !line.starts_with("    ") || line.starts_with("    help");
+    checked.lines().filter(is_story).filter(|line| *line != "  the run:").collect::<Vec<_>>().join("\n")
 }
 
 fn story(test: &str) -> String {

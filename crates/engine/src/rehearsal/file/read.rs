@@ -1,6 +1,7 @@
 //! From the text of a test file to its tests, checked against the workflow that they are about.
 
 mod expected;
+mod lines;
 mod people;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,8 @@ const TEST_KEYS: [&str; 11] = [
     "expect",
 ];
 
+const CLASSES: &str = "timeout, connect, dns, tls, reset, auth, rejected, response, http_429, http_503, ...";
+
 /// Reads a test file. There are tests only where the findings hold no error.
 pub(in crate::rehearsal) fn read(
     workflow: &Workflow,
@@ -40,7 +43,8 @@ pub(in crate::rehearsal) fn read(
         Ok(document) => document,
         Err(findings) => return (Vec::new(), findings),
     };
-    let reader = Reader { workflow, alerts };
+    let newlines = lines::newlines(document.source());
+    let reader = Reader { workflow, alerts, newlines };
     let tests = reader.tests(&document);
     let findings = document.into_findings();
     (if findings.has_errors() { Vec::new() } else { tests }, findings)
@@ -49,6 +53,7 @@ pub(in crate::rehearsal) fn read(
 pub(super) struct Reader<'a> {
     workflow: &'a Workflow,
     alerts: &'a Alerts<'a>,
+    newlines: Vec<usize>,
 }
 
 /// What stands at the top of the file, for every test that says nothing else.
@@ -100,7 +105,7 @@ impl Reader<'_> {
         let resolutions = object.get("resolve").map(|node| self.resolutions(&node)).unwrap_or_default();
         let expected = object.require("expect").and_then(|node| self.expected(&node));
         Some(Test {
-            at: node.at().start,
+            lines: lines::of(node, &self.newlines),
             trigger: trigger.unwrap_or_else(|| self.usual_trigger()),
             mode: object.get("mode").and_then(|node| node.one_of(&modes)),
             mocks,
@@ -248,8 +253,7 @@ fn failure(node: &Node<'_>) -> Option<Failure> {
 fn class(node: &Node<'_>) -> Option<FailureClass> {
     let class = node.string()?.parse();
     let report = |error: InvalidId| {
-        let help = "timeout, connect, dns, tls, reset, auth, rejected, response, http_429, http_503, ...";
-        node.report(Diagnostic::error("wrong-value", node.at(), error.to_string()).help(help));
+        node.report(Diagnostic::error("wrong-value", node.at(), error.to_string()).help(CLASSES));
     };
     class.map_err(report).ok()
 }

@@ -99,7 +99,7 @@ impl<'a> Stage<'a> {
             (Ok(()), true) => format!("the answer of `{by}` to `{step}` was taken, and should be refused"),
             (Err(rejected), false) => format!("the answer of `{by}` to `{step}` was refused: {rejected}"),
         };
-        self.played.problems.push(Problem::new(problem));
+        self.played.problems.push(Problem::new(problem).at(format!("/approvals/{}", step.step)));
     }
 
     fn resolve(&mut self, step: StepKey, resolved: &Resolved) {
@@ -110,7 +110,7 @@ impl<'a> Stage<'a> {
         let name = step.clone();
         if let Err(rejected) = self.tell(Input::Resolved { step, resolution, by, reason }) {
             let problem = format!("what `{}` says about `{name}` was refused: {rejected}", resolved.by);
-            self.played.problems.push(Problem::new(problem));
+            self.played.problems.push(Problem::new(problem).at(format!("/resolve/{}", name.step)));
         }
     }
 
@@ -119,7 +119,7 @@ impl<'a> Stage<'a> {
         let by = Person { name: cancel.by.clone(), via: None, roles: Vec::new() };
         if let Err(rejected) = self.tell(Input::Cancelled { by, reason: cancel.reason.clone() }) {
             let problem = format!("`{}` could not cancel the run: {rejected}", cancel.by);
-            self.played.problems.push(Problem::new(problem));
+            self.played.problems.push(Problem::new(problem).at("/cancel"));
         }
     }
 }

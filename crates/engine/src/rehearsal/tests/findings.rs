@@ -169,7 +169,7 @@ fn a_mistake_about_what_is_expected_has_its_place() {
     12 |     expect: {}
        |     ^^^^^^
        |
-       = help: say at least one of starts, status, calls, outputs and inputs
+       = help: say at least one of starts, status, calls, outputs, inputs, errors, journal
 
     error[unknown-key]: there is no key `expects` here
       --> contain.test.yaml:13:5

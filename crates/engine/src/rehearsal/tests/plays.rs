@@ -46,13 +46,13 @@ fn what_came_stands_beside_what_was_expected() {
         tell: { text: "web-01: rejected\nrun 00000000-0000-7000-8000-000000000000\n" }
 "#), @r#"
     FAILED all wrong
-      status of the run: expected failed, got succeeded
-      status of `block`: expected rejected, got ok
-      calls of `act`: expected 0, got 1
-      output `blocked`: expected 7, got true
-      inputs of `block`, `at`: expected "x", got nothing
-      inputs of `block`, `on`: expected "web-02", got "web-01"
-      inputs of `tell`, `text`: expected (-) and got (+)
+      contain.test.yaml:12: status of the run: expected failed, got succeeded
+      contain.test.yaml:12: status of `block`: expected rejected, got ok
+      contain.test.yaml:13: calls of `act`: expected 0, got 1
+      contain.test.yaml:14: output `blocked`: expected 7, got true
+      contain.test.yaml:16: inputs of `block`, `at`: expected "x", got nothing
+      contain.test.yaml:16: inputs of `block`, `on`: expected "web-02", got "web-01"
+      contain.test.yaml:17: inputs of `tell`, `text`: expected (-) and got (+)
         - web-01: rejected
         + web-01: ok
           run 00000000-0000-7000-8000-000000000000
@@ -72,6 +72,41 @@ fn what_came_stands_beside_what_was_expected() {
 }
 
 #[test]
+fn long_values_are_compared_line_by_line_and_cannot_drive_the_terminal() {
+    assert_snapshot!(check(r#"
+  - name: hostile
+    alert: { agent: { names: [one, two, three, four, five, "six\e[2J"], about: "\u202e1" }, level: 10 }
+    mode: shadow
+    expect:
+      inputs:
+        host:
+          at: { names: [one, two, three, four, five, seven, eight], about: "a long text, so that it does not stand beside the other" }
+"#), @r#"
+    FAILED hostile
+      contain.test.yaml:15: inputs of `host`, `at`, `about`
+        expected "a long text, so that it does not stand beside the other"
+        got      "\u{202e}1"
+      contain.test.yaml:15: inputs of `host`, `at`, `names`: expected (-) and got (+)
+          ...
+            "four",
+            "five",
+        -   "seven",
+        -   "eight"
+        +   "six\u001b[2J"
+          ]
+      the run:
+             0s  run of contain started
+             0s  host sent, attempt 1: {"at":{"about":"\u{202e}1","names":["one","two","three","four","five","six\u001b[2J"]}}
+             0s  host ok: {"name":"web-01","score":9}
+             0s  verdict ok: {"is_bad":true}
+             0s  block held back (shadow) on host/web-01: {"on":"web-01"}
+             0s  tell sent, attempt 1: {"text":"web-01: skipped\nrun 00000000-0000-7000-8000-000000000000\n"}
+             0s  tell ok: {}
+             0s  run succeeded blocked=false
+    "#);
+}
+
+#[test]
 fn a_call_without_a_mock_says_which_mock_to_write() {
     assert_snapshot!(check_file(r#"
 tests:
@@ -84,13 +119,13 @@ tests:
     expect: { status: { run: succeeded } }
 "#), @r#"
     FAILED no mock at all
-      `host` is called (look), and the test has no mock for it
+      contain.test.yaml:3: `host` is called (look), and the test has no mock for it
         help: mock: { host: { output: { name: ..., score: ... } } }
       the run:
              0s  run of contain started
              0s  host sent, attempt 1: {"at":"001"}
     FAILED too few
-      attempt 2 of `host` is called, and the mock has no answer to it
+      contain.test.yaml:8: attempt 2 of `host` is called, and the mock has no answer to it
         help: add one to the list of `host`
       the run:
              0s  run of contain started
@@ -179,10 +214,10 @@ fn what_nobody_came_to_is_not_tested() {
     expect: { calls: { act: 0 } }
 "#), @r#"
     FAILED no gate, no doubt, no crash
-      `ana` was not asked before `block`
-      `block` was not in doubt when `cem` came
-      the process did not die at `block.sent`: it was never sent
-      `tell` cannot be performed: the input `text`: `steps.host.name` is missing: `steps` has nothing, in `{{ steps.host.name }}: {{ status.block }} run {{ run.id }} `
+      contain.test.yaml:11: `ana` was not asked before `block`
+      contain.test.yaml:12: `block` was not in doubt when `cem` came
+      contain.test.yaml:13: the process did not die at `block.sent`: it was never sent
+      contain.test.yaml:9: `tell` cannot be performed: the input `text`: `steps.host.name` is missing: `steps` has nothing, in `{{ steps.host.name }}: {{ status.block }} run {{ run.id }} `
       the run:
              0s  run of contain started
              0s  host sent, attempt 1: {"at":"001"}
@@ -209,7 +244,7 @@ fn a_run_that_waits_is_no_end_unless_the_test_says_so() {
     expect: { calls: { act: 1 } }
 "#), @r#"
     FAILED nobody said anything
-      `block` waits for an answer: Block web-01?
+      contain.test.yaml:9: `block` waits for an answer: Block web-01?
         help: approvals: { block: { decision: approve, by: ana, reason: ... } }
       the run:
              0s  run of contain started
@@ -220,7 +255,7 @@ fn a_run_that_waits_is_no_end_unless_the_test_says_so() {
     ok it waits
     ok so does the run
     FAILED in doubt
-      `block` is in doubt: connection lost
+      contain.test.yaml:15: `block` is in doubt: connection lost
         help: expect: { status: { block: in_doubt } }, or resolve: { block: { resolution: ok, by: ana, reason: ... } }
       the run:
              0s  run of contain started
@@ -253,8 +288,8 @@ fn who_may_answer_can_be_tested() {
 "#), @r#"
     ok refused as it should be
     FAILED the other way round
-      the answer of `bo` to `block` was refused: `bo` may not answer this: it takes the role `analyst`
-      the answer of `ana` to `block` was taken, and should be refused
+      contain.test.yaml:18: the answer of `bo` to `block` was refused: `bo` may not answer this: it takes the role `analyst`
+      contain.test.yaml:18: the answer of `ana` to `block` was taken, and should be refused
       the run:
              0s  run of contain started
              0s  host sent, attempt 1: {"at":"001"}
@@ -281,16 +316,16 @@ fn an_alert_that_starts_nothing_says_why() {
 "#), @r#"
     ok mild
     FAILED mild again
-      the alert does not start the workflow: its `when` does not hold for this alert
+      contain.test.yaml:10: the alert does not start the workflow: its `when` does not hold for this alert
         help: expect: { starts: false } if it should not
     FAILED strange
-      the alert does not start the workflow: its `when` cannot be evaluated: `alert.level` is missing: `alert` has agent, in `alert.level >= 10`
+      contain.test.yaml:11: the alert does not start the workflow: its `when` cannot be evaluated: `alert.level` is missing: `alert` has agent, in `alert.level >= 10`
         help: expect: { starts: false } if it should not
     FAILED by hand
-      the alert does not start the workflow: the workflow has no trigger `manual`
+      contain.test.yaml:12: the alert does not start the workflow: the workflow has no trigger `manual`
         help: expect: { starts: false } if it should not
     FAILED started
-      the alert starts the workflow, and should not
+      contain.test.yaml:13: the alert starts the workflow, and should not
       the run:
              0s  run of contain started
              0s  host sent, attempt 1: {"at":"001"}
@@ -326,8 +361,8 @@ fn a_step_whose_own_expressions_fail_fails_the_test() {
     expect: { calls: { act: 0 } }
 "#), @r#"
     FAILED no name
-      `block` cannot be performed: the input `on`: `steps.host.name` is missing: `steps.host` has score, in `{{ steps.host.name }}`
-      `tell` cannot be performed: the input `text`: `steps.host.name` is missing: `steps.host` has score, in `{{ steps.host.name }}: {{ status.block }} run {{ run.id }} `
+      contain.test.yaml:9: `block` cannot be performed: the input `on`: `steps.host.name` is missing: `steps.host` has score, in `{{ steps.host.name }}`
+      contain.test.yaml:9: `tell` cannot be performed: the input `text`: `steps.host.name` is missing: `steps.host` has score, in `{{ steps.host.name }}: {{ status.block }} run {{ run.id }} `
       the run:
              0s  run of contain started
              0s  host sent, attempt 1: {"at":"001"}

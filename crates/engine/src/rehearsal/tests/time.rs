@@ -78,9 +78,9 @@ fn what_the_clock_never_reached_is_not_tested() {
     expect: { status: { run: failed } }
 "#), @r#"
     FAILED too short
-      `ana` did not come to answer `block`
+      contain.test.yaml:11: `ana` did not come to answer `block`
         help: the clock stops after 5m
-      `cem` did not come to cancel the run
+      contain.test.yaml:12: `cem` did not come to cancel the run
         help: the clock stops after 5m
       the run:
              0s  run of contain started
@@ -89,7 +89,7 @@ fn what_the_clock_never_reached_is_not_tested() {
              0s  verdict ok: {"is_bad":true}
              0s  block asks analyst: Block web-01?
     FAILED too short to lapse
-      the question of `block` did not lapse
+      contain.test.yaml:16: the question of `block` did not lapse
         help: the clock stops after 5m
       the run:
              0s  run of contain started
@@ -98,7 +98,7 @@ fn what_the_clock_never_reached_is_not_tested() {
              0s  verdict ok: {"is_bad":true}
              0s  block asks analyst: Block web-01?
     FAILED the run is over
-      the answer of `ana` to `block` was refused: the run has finished
+      contain.test.yaml:19: the answer of `ana` to `block` was refused: the run has finished
       the run:
              0s  run of contain started
              0s  host sent, attempt 1: {"at":"001"}

@@ -1,42 +1,91 @@
 //! What a test expects.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use expr::duration;
 use model::{RunStatus, StepId, StepStatus};
 use serde_json::Value;
 use workflow::Diagnostic;
 use workflow::yaml::{Node, suggest};
 
-use super::Reader;
-use crate::rehearsal::file::Expected;
+use super::{CLASSES, Reader, class};
+use crate::rehearsal::facts::{self, NoFact};
+use crate::rehearsal::file::{Expected, Fact};
 
+const EXPECT_KEYS: [&str; 7] = ["starts", "status", "calls", "outputs", "inputs", "errors", "journal"];
 /// The key under `status` that is about the run and not about a step.
 const RUN: &str = "run";
 
 impl Reader<'_> {
     pub(super) fn expected(&self, node: &Node<'_>) -> Option<Expected> {
-        let object = node.object(&["starts", "status", "calls", "outputs", "inputs"])?;
+        let object = node.object(&EXPECT_KEYS)?;
         if node.entries().is_empty() {
             let finding = Diagnostic::error("empty-test", node.at(), "this test expects nothing");
-            node.report(finding.help("say at least one of starts, status, calls, outputs and inputs"));
+            node.report(finding.help(format!("say at least one of {}", EXPECT_KEYS.join(", "))));
             return None;
         }
         let (run, steps) = object.get("status").map(|node| self.statuses(&node)).unwrap_or_default();
-        let inputs = object.get("inputs").map(|node| node.entries()).unwrap_or_default();
-        let inputs = inputs.iter().filter_map(|(name, node)| {
-            Some((
-                self.step(name, node, node.key_at())?.id.clone(),
-                node.any_object().and(Some(node.value().clone()))?,
-            ))
-        });
         Some(Expected {
             starts: object.get("starts").and_then(|node| node.bool()).unwrap_or(true),
             run,
             steps,
             calls: object.get("calls").map(|node| self.calls(&node)).unwrap_or_default(),
             outputs: object.get("outputs").map(|node| self.outputs(&node)).unwrap_or_default(),
-            inputs: inputs.collect(),
+            inputs: object.get("inputs").map(|node| self.parts(&node, is_map)).unwrap_or_default(),
+            errors: object.get("errors").map(|node| self.parts(&node, is_error)).unwrap_or_default(),
+            journal: object.get("journal").map(|node| self.facts(&node)).unwrap_or_default(),
         })
+    }
+
+    /// Parts of what there is of a step.
+    fn parts(&self, node: &Node<'_>, check: fn(&Node<'_>) -> bool) -> BTreeMap<StepId, Value> {
+        let entries = node.entries().into_iter();
+        let parts = entries.filter_map(|(name, node)| {
+            let step = self.step(name, &node, node.key_at())?.id.clone();
+            check(&node).then(|| (step, node.value().clone()))
+        });
+        parts.collect()
+    }
+
+    fn facts(&self, node: &Node<'_>) -> Vec<Fact> {
+        let nodes = node.list().unwrap_or_default();
+        nodes.iter().filter_map(|node| self.fact(node)).collect()
+    }
+
+    fn fact(&self, node: &Node<'_>) -> Option<Fact> {
+        let text = node.string()?.trim();
+        let (name, at) = match text.rsplit_once(" at ").map(|(name, at)| (name, time(at))) {
+            Some((name, Some(at))) => (name, Some(at)),
+            Some((_, None)) | None => (text, None),
+        };
+        let steps = || self.workflow.steps.iter().map(|step| step.id.as_str());
+        let finding = match facts::check(name, |step| steps().any(|id| id == step)) {
+            Ok(()) => return Some(Fact { name: name.to_owned(), at }),
+            Err(NoFact::Step(step)) => {
+                let finding = Diagnostic::error(
+                    "unknown-step",
+                    node.word_at(step),
+                    format!("there is no step `{step}`"),
+                );
+                finding.help(suggest(step, steps().chain(["run"])))
+            }
+            Err(NoFact::Words(words, known)) => {
+                let message = match words {
+                    "" => "a word is missing here: what became of it".to_owned(),
+                    words => format!("`{words}` is nothing that can be said in a journal"),
+                };
+                let what = words.split_once(" by ").or(words.split_once(" with "));
+                let what = what.map_or(words, |(what, _)| what);
+                Diagnostic::error("unknown-fact", node.at(), message).help(suggest(what, known.into_iter()))
+            }
+            Err(NoFact::Class(class)) => {
+                let message = format!("`{class}` is not a failure class");
+                Diagnostic::error("wrong-value", node.word_at(class), message).help(CLASSES)
+            }
+        };
+        node.report(finding);
+        None
     }
 
     fn statuses(&self, node: &Node<'_>) -> (Option<RunStatus>, BTreeMap<StepId, StepStatus>) {
@@ -80,6 +129,31 @@ impl Reader<'_> {
         let outputs = node.entries().into_iter();
         outputs.map(|(name, node)| (name.to_owned(), node.value().clone())).collect()
     }
+}
+
+fn is_map(node: &Node<'_>) -> bool {
+    node.any_object().is_some()
+}
+
+/// Whether these are parts of a failure.
+fn is_error(node: &Node<'_>) -> bool {
+    let object = node.object(&["message", "class", "help"]);
+    object.is_some_and(|object| object.get("class").is_none_or(|node| class(&node).is_some()))
+}
+
+/// A time as the story of a run tells it: `10m30s`.
+fn time(text: &str) -> Option<Duration> {
+    let mut rest = text;
+    let mut time = Duration::ZERO;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let unit = rest.get(digits..)?;
+        let end = digits + unit.find(|c: char| c.is_ascii_digit()).unwrap_or(unit.len());
+        let (part, behind) = rest.split_at(end);
+        time += duration::parse(part).ok()?;
+        rest = behind;
+    }
+    (!text.is_empty()).then_some(time)
 }
 
 const RUN_STATUSES: [RunStatus; 5] =
