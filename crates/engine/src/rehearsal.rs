@@ -3,6 +3,7 @@
 //! No server, no network, no waiting: the clock jumps to whatever is due next, ids are fixed, so that a test gives the
 //! same run every time. The caller reads the files; nothing here opens one.
 
+mod coverage;
 mod diff;
 mod facts;
 mod failure;
@@ -17,6 +18,7 @@ use model::Outcome;
 use serde_json::Value;
 use workflow::{Diagnostics, Workflow};
 
+pub use coverage::{Branch, Coverage, Part, Reach};
 pub use failure::{Difference, Failure, Problem};
 
 use crate::Command;
@@ -32,6 +34,8 @@ pub struct Report {
     pub failure: Option<Failure>,
     /// The run as a person would tell it, a line for each fact.
     pub story: Vec<String>,
+    /// What the test showed of the playbook.
+    pub coverage: Coverage,
 }
 
 /// Gives the alert that stands under a path.
@@ -63,10 +67,11 @@ fn report(workflow: &Arc<Workflow>, file: &str, test: &file::Test, pure: &Pure<'
     for problem in &mut problems {
         problem.line = test.lines.of(&problem.place);
     }
+    let coverage = coverage::of(workflow, &played);
     let story = played.story;
     let failure =
         (!problems.is_empty()).then(|| Failure { problems, file: file.to_owned(), story: story.clone() });
-    Report { name: test.name.clone(), line: test.lines.of(""), failure, story }
+    Report { name: test.name.clone(), line: test.lines.of(""), failure, story, coverage }
 }
 
 #[cfg(test)]

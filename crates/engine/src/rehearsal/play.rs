@@ -28,6 +28,8 @@ pub(super) struct Played {
     /// The run; where the alert did not start one, why not.
     pub(super) run: Result<Run, String>,
     pub(super) journal: Vec<Record>,
+    /// Whether each condition of a trigger held, where it was looked at.
+    pub(super) whens: Vec<Option<bool>>,
     /// How often each node was called.
     pub(super) calls: BTreeMap<String, u64>,
     /// How many of the answers and resolutions of each step were used.
@@ -51,12 +53,13 @@ pub(super) fn play(workflow: &Arc<Workflow>, test: &Test, pure: &Pure<'_>) -> Pl
         parent: None,
     };
     let start = Start { trigger, alert: test.alert.clone(), turn: None };
-    if let Err(why) = check_start(workflow, &start) {
-        return Played::not_started(why);
+    let whens = whens(workflow, &start);
+    if let Err(why) = check_start(workflow, test.trigger, &whens) {
+        return Played::not_started(why, &whens);
     }
     let (run, journal) = Run::start(RUN, in_mode(workflow, test), start, START);
     let mut stage = Stage {
-        played: Played { run: Ok(run.clone()), ..Played::not_started(String::new()) },
+        played: Played { run: Ok(run.clone()), ..Played::not_started(String::new(), &whens) },
         run,
         now: START,
         test,
@@ -77,32 +80,41 @@ pub(super) fn play(workflow: &Arc<Workflow>, test: &Test, pure: &Pure<'_>) -> Pl
     Played { run: Ok(stage.run), ..stage.played }
 }
 
+/// Whether the condition of a trigger holds; none: nobody looks at it.
+type When = Option<Result<bool, String>>;
+
+/// Each condition of a trigger, over the alert.
+fn whens(workflow: &Workflow, start: &Start) -> Vec<When> {
+    let scope = start_scope(workflow, start);
+    let triggers = workflow.triggers.iter();
+    let conditions = triggers.filter_map(|trigger| Some((trigger.kind, trigger.when.as_ref()?)));
+    let is_looked_at = |kind| kind == start.trigger.kind && kind != TriggerKind::Manual;
+    conditions
+        .map(|(kind, when)| is_looked_at(kind).then(|| when.holds(&scope).map_err(|error| error.message)))
+        .collect()
+}
+
 /// Says why the alert does not start the workflow.
-fn check_start(workflow: &Workflow, start: &Start) -> Result<(), String> {
-    let kind = start.trigger.kind;
+fn check_start(workflow: &Workflow, kind: TriggerKind, whens: &[When]) -> Result<(), String> {
     let mut triggers = workflow.triggers.iter().filter(|trigger| trigger.kind == kind).peekable();
-    let (name, is_by_hand) = match kind {
-        TriggerKind::Webhook => ("webhook", false),
-        TriggerKind::Manual => ("manual", true),
-        TriggerKind::Schedule => ("schedule", false),
-        TriggerKind::Workflow => return Ok(()),
-    };
-    if triggers.peek().is_none() && !(is_by_hand && workflow.triggers.is_empty()) {
-        return Err(format!("the workflow has no trigger `{name}`"));
-    }
-    if is_by_hand {
+    let is_by_hand = kind == TriggerKind::Manual;
+    if kind == TriggerKind::Workflow {
         return Ok(());
     }
-    let scope = start_scope(workflow, start);
-    let mut why = "its `when` does not hold for this alert".to_owned();
-    for trigger in triggers {
-        match trigger.when.as_ref().map_or(Ok(true), |when| when.holds(&scope)) {
-            Ok(true) => return Ok(()),
-            Ok(false) => {}
-            Err(error) => why = format!("its `when` cannot be evaluated: {}", error.message),
-        }
+    if triggers.peek().is_none() && !(is_by_hand && workflow.triggers.is_empty()) {
+        return Err(format!("the workflow has no trigger `{}`", kind.as_str()));
     }
-    Err(why)
+    let mut whens = whens.iter().flatten();
+    if is_by_hand
+        || triggers.any(|trigger| trigger.when.is_none())
+        || whens.clone().any(|when| *when == Ok(true))
+    {
+        return Ok(());
+    }
+    Err(match whens.find_map(|when| when.as_ref().err()) {
+        Some(message) => format!("its `when` cannot be evaluated: {message}"),
+        None => "its `when` does not hold for this alert".to_owned(),
+    })
 }
 
 fn in_mode(workflow: &Arc<Workflow>, test: &Test) -> Arc<Workflow> {
@@ -114,9 +126,11 @@ fn in_mode(workflow: &Arc<Workflow>, test: &Test) -> Arc<Workflow> {
 }
 
 impl Played {
-    fn not_started(why: String) -> Played {
+    fn not_started(why: String, whens: &[When]) -> Played {
+        let held = |when: &When| when.as_ref().and_then(|held| held.as_ref().ok().copied());
         Played {
             run: Err(why),
+            whens: whens.iter().map(held).collect(),
             journal: Vec::new(),
             calls: BTreeMap::new(),
             answered: BTreeMap::new(),

@@ -7,6 +7,7 @@ use workflow::Catalog;
 
 use super::*;
 
+mod coverage;
 mod findings;
 mod journal;
 mod plays;
