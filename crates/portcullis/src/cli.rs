@@ -32,10 +32,7 @@ pub(crate) enum Command {
         paths: Vec<PathBuf>,
     },
     /// Run the tests of playbooks, without a network: NAME.test.yaml beside NAME.yaml.
-    Test {
-        /// Test files, playbooks, or folders of them; those of the configuration if nothing is said.
-        paths: Vec<PathBuf>,
-    },
+    Test(TestOptions),
     /// Start a workflow by hand and follow it.
     Run {
         /// The workflow's name.
@@ -110,6 +107,21 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 55000)]
         port: u16,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TestOptions {
+    /// Test files, playbooks, or folders of them; those of the configuration if nothing is said.
+    pub(crate) paths: Vec<PathBuf>,
+    /// Show for each playbook what no test shows: steps and branches.
+    #[arg(long)]
+    pub(crate) coverage: bool,
+    /// Fail where the tests show less than so many percent of all steps and branches.
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(crate) coverage_min: Option<u8>,
+    /// Write what became of each test to a file, as JUnit XML.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

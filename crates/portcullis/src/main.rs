@@ -12,6 +12,7 @@ mod graph;
 mod lab;
 mod people;
 mod playbooks;
+mod rehearse;
 mod run;
 mod serve;
 mod settings;
@@ -56,7 +57,7 @@ async fn run(cli: Cli) -> anyhow::Result<bool> {
         Command::Demo(options) => return demo::demo(&options).await,
         Command::Serve => serve::serve(config).await?,
         Command::Check { paths } => return check::check(config, paths),
-        Command::Test { paths } => return check::test(config, paths),
+        Command::Test(options) => return rehearse::rehearse(config, &options),
         Command::Run { workflow, alert } => return run::run(config, url, &workflow, &alert).await,
         Command::Runs { command: Some(RunsCommand::Show { run, json }), .. } => {
             people::show_run(&client(config, url)?, run, json).await?;
