@@ -70,12 +70,7 @@ fn tell(event: &Event) -> String {
         }
         Event::ApprovalExpired { .. } => "expired: nobody answered in time".to_owned(),
         Event::Resolved { resolution, by, reason, .. } => {
-            let word = match resolution {
-                Resolution::Ok => "it happened",
-                Resolution::Failed => "it did not happen",
-                Resolution::SendAgain => "it did not happen: send it again",
-            };
-            format!("resolved by {}: {word} ({})", person(by), show::line(reason))
+            format!("resolved by {}: {} ({})", person(by), what_happened(*resolution), show::line(reason))
         }
         Event::RunHeld { by, then: Held::Queued } => format!("waits for its turn behind run {by}"),
         Event::RunHeld { by, then: Held::Dropped } => format!("dropped: run {by} holds the same key"),
@@ -87,6 +82,14 @@ fn tell(event: &Event) -> String {
                 errors.iter().map(|(name, why)| format!("  output {name}: {}", show::line(why))).collect();
             format!("{}  {}{errors}", status.as_str(), brief(&serde_json::json!(outputs)))
         }
+    }
+}
+
+fn what_happened(resolution: Resolution) -> &'static str {
+    match resolution {
+        Resolution::Ok => "it happened",
+        Resolution::Failed => "it did not happen",
+        Resolution::SendAgain => "it did not happen: send it again",
     }
 }
 

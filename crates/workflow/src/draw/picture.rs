@@ -203,6 +203,7 @@ fn trigger_shape(index: usize, trigger: &Trigger) -> Shape {
         TriggerKind::Manual if trigger.roles.is_empty() => "by hand".to_owned(),
         TriggerKind::Manual => format!("by hand: {}", trigger.roles.join(", ")),
         TriggerKind::Schedule => "schedule".to_owned(),
+        TriggerKind::Workflow => "another playbook".to_owned(),
     };
     if let Some(when) = &trigger.when {
         lines.push(code(format!("when {}", when.source())));
