@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use workflow::OnDoubt;
 
-use super::world::{World, check, id, person, workflow};
+use super::world::{World, check, id, person};
 use crate::{Input, Run};
 
 /// A random playbook: every step needs some of those before it.
@@ -178,13 +178,14 @@ proptest! {
     #[test]
     fn replay_equals_live_at_every_prefix(text in playbooks(), choices in prop::collection::vec(any::<u8>(), 1..40)) {
         let world = play(&text, &choices);
-        let mut live = Run::replay(id(), workflow(&text), &[]).unwrap();
+        let workflow = world.run.workflow();
+        let mut live = Run::replay(id(), workflow.clone(), &[]).unwrap();
         for (index, record) in world.journal.iter().enumerate() {
             live.apply(record).unwrap();
             let prefix = &world.journal[..=index];
             let text_form = serde_json::to_string(prefix).unwrap();
             let read: Vec<Record> = serde_json::from_str(&text_form).unwrap();
-            let replayed = Run::replay(id(), workflow(&text), &read).unwrap();
+            let replayed = Run::replay(id(), workflow.clone(), &read).unwrap();
             prop_assert_eq!(look(&live), look(&replayed));
         }
         prop_assert_eq!(look(&live), look(&world.run));
@@ -195,7 +196,7 @@ proptest! {
         let world = play(&text, &choices);
         for end in 1..=world.journal.len() {
             let prefix = &world.journal[..end];
-            let mut run = Run::replay(id(), workflow(&text), prefix).unwrap();
+            let mut run = Run::replay(id(), world.run.workflow().clone(), prefix).unwrap();
             let under_way: Vec<_> = run.commands().into_iter().filter(|c| c.node.on_doubt == OnDoubt::Ask).collect();
             let (records, result) = run.handle(Input::Recovered, world.now);
             prop_assert!(result.is_ok());
@@ -241,11 +242,11 @@ proptest! {
         let at = at.index(world.journal.len());
         let mut doubled = world.journal.clone();
         doubled.insert(at, world.journal[at].clone());
-        prop_assert!(Run::replay(id(), workflow(&text), &doubled).is_err());
+        prop_assert!(Run::replay(id(), world.run.workflow().clone(), &doubled).is_err());
         if at + 1 < world.journal.len() {
             let mut short = world.journal.clone();
             short.remove(at);
-            prop_assert!(Run::replay(id(), workflow(&text), &short).is_err());
+            prop_assert!(Run::replay(id(), world.run.workflow().clone(), &short).is_err());
         }
         prop_assert_ne!(world.run.status(), RunStatus::Running);
     }
