@@ -2,6 +2,7 @@
 
 mod junit;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 use engine::rehearsal::{Coverage, Reach, Report};
 use serde_json::Value;
-use workflow::{Catalog, Diagnostics};
+use workflow::{Catalog, Diagnostics, Draft};
 
 use crate::cli::TestOptions;
 use crate::rehearse::junit::{Case, Suite};
@@ -17,7 +18,7 @@ use crate::{app, check, show};
 
 /// Runs the tests of playbooks; gives whether all of them passed, and showed enough.
 pub(crate) fn rehearse(config: &Path, options: &TestOptions) -> anyhow::Result<bool> {
-    let (catalog, paths) = check::catalog_and_paths(config, options.paths.clone())?;
+    let (mut catalog, paths) = check::catalog_and_paths(config, options.paths.clone())?;
     let mut files: Vec<PathBuf> = app::yaml_files(&paths)?.iter().filter_map(|path| test_of(path)).collect();
     files.sort();
     files.dedup();
@@ -25,6 +26,7 @@ pub(crate) fn rehearse(config: &Path, options: &TestOptions) -> anyhow::Result<b
         let folders = check::shown(&paths);
         bail!("there is no test in {folders}: a test of NAME.yaml is NAME.test.yaml beside it");
     }
+    add_playbooks(&files, &mut catalog)?;
     let mut played = Vec::new();
     for file in &files {
         played.push(play_file(file, &catalog)?);
@@ -44,6 +46,23 @@ pub(crate) fn rehearse(config: &Path, options: &TestOptions) -> anyhow::Result<b
     show::say(format_args!("{} passed, {failed} failed", cases().count() - failed));
     let is_enough = say_coverage(&coverage, options);
     Ok(failed == 0 && is_enough)
+}
+
+/// The playbooks beside these files: they may be called.
+pub(crate) fn add_playbooks(files: &[PathBuf], catalog: &mut Catalog) -> anyhow::Result<()> {
+    let folders = files.iter().filter_map(|file| file.parent());
+    let folders = folders.map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+    let folders: BTreeSet<PathBuf> = folders.map(Path::to_owned).collect();
+    for path in app::playbooks(&folders.into_iter().collect::<Vec<_>>())? {
+        let text = std::fs::read_to_string(&path);
+        let text = text.with_context(|| format!("cannot read {}", path.display()))?;
+        // One that cannot be read is no playbook that could be called, and says so where it is tested.
+        let draft = Draft::parse(&path.display().to_string(), &text).ok();
+        if let Some(signature) = draft.and_then(|draft| draft.signature()) {
+            catalog.add_workflow(signature);
+        }
+    }
+    Ok(())
 }
 
 /// What became of the tests of a file.

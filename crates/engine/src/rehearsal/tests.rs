@@ -7,17 +7,19 @@ use workflow::Catalog;
 
 use super::*;
 
+mod calls;
 mod coverage;
 mod findings;
 mod journal;
 mod plays;
 mod time;
 
-const NODES: [&str; 5] = [
+const NODES: [&str; 6] = [
     "node: webhook\nsummary: x\ntrigger: webhook\ninputs:\n  path: { type: string, required: true, summary: x }\n",
     "node: look\nsummary: looks\neffect: read\non_doubt: retry\ninputs:\n  at: { type: any, summary: x }\nrequest: { method: GET, path: /x }\noutput: { name: \"{{ response.json.name }}\", \"score?\": \"{{ response.json.score }}\" }\n",
     "node: act\nsummary: acts\neffect: disrupt\non_doubt: ask\nnative: x\ntarget: \"host/{{ inputs.on }}\"\ninputs:\n  on: { type: string, required: true, summary: x }\n",
     "node: note\nsummary: notes\neffect: write\non_doubt: retry\nnative: x\ninputs:\n  text: { type: string, required: true, summary: x }\n",
+    "node: workflow\nsummary: calls\neffect: read\non_doubt: retry\nengine: workflow\ninputs:\n  workflow: { type: string, required: true, summary: x }\n  inputs: { type: object, default: {}, summary: x }\n",
     "node: set\nsummary: sets\neffect: read\non_doubt: retry\nengine: set\n",
 ];
 
@@ -68,8 +70,11 @@ fn check(tests: &str) -> String {
 }
 
 fn check_file(text: &str) -> String {
-    let playbook = playbook();
-    let (reports, findings) = rehearse(&playbook, "contain.test.yaml", text, &alert, &|_| None);
+    check_of(&playbook(), text)
+}
+
+fn check_of(playbook: &Arc<Workflow>, text: &str) -> String {
+    let (reports, findings) = rehearse(playbook, "contain.test.yaml", text, &alert, &|_| None);
     let reports: Vec<Report> = reports.collect();
     if !findings.is_empty() {
         assert!(reports.is_empty() && findings.has_errors());
@@ -100,11 +105,17 @@ fn story(test: &str) -> String {
 }
 
 fn playbook() -> Arc<Workflow> {
+    load(PLAYBOOK)
+}
+
+fn load(playbook: &str) -> Arc<Workflow> {
     let mut catalog = Catalog::default();
     for node in NODES {
         catalog.add("node.yaml", node).unwrap();
     }
-    let (workflow, findings) = workflow::load("contain.yaml", PLAYBOOK, &catalog);
+    let callee = "workflow: callee\ninputs: { note: { type: string, default: none } }\nsteps:\n  - { id: a, uses: set, with: { x: \"1\" } }\n";
+    catalog.add_workflow(workflow::Draft::parse("callee.yaml", callee).unwrap().signature().unwrap());
+    let (workflow, findings) = workflow::load("contain.yaml", playbook, &catalog);
     Arc::new(workflow.unwrap_or_else(|| panic!("{findings}")))
 }
 

@@ -3,22 +3,24 @@
 mod expected;
 mod lines;
 mod people;
+mod world;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use model::{Failure, FailureClass, InvalidId, Mode, Outcome, StepId, TriggerKind};
+use model::{Mode, StepId, TriggerKind};
 use serde_json::Value;
 use workflow::yaml::{Document, Node, Object, suggest};
 use workflow::{Diagnostic, Diagnostics, Step, Workflow};
 
-use super::{Mock, Reply, Test};
+use super::{Mock, Test};
 use crate::rehearsal::Alerts;
 
-const TEST_KEYS: [&str; 11] = [
+const TEST_KEYS: [&str; 12] = [
     "name",
     "alert",
+    "inputs",
     "trigger",
     "mode",
     "mock",
@@ -29,8 +31,6 @@ const TEST_KEYS: [&str; 11] = [
     "advance",
     "expect",
 ];
-
-const CLASSES: &str = "timeout, connect, dns, tls, reset, auth, rejected, response, http_429, http_503, ...";
 
 /// Reads a test file. There are tests only where the findings hold no error.
 pub(in crate::rehearsal) fn read(
@@ -64,11 +64,11 @@ struct Shared {
 
 impl Reader<'_> {
     fn tests(&self, document: &Document) -> Vec<Test> {
-        let Some(root) = document.root().object(&["alert", "mock", "tests"]) else {
+        let Some(root) = document.root().object(&["alert", "inputs", "mock", "tests"]) else {
             return Vec::new();
         };
         let shared = Shared {
-            alert: root.get("alert").and_then(|node| self.alert(&node)),
+            alert: self.given(&root),
             mocks: root.get("mock").map(|node| self.mocks(&node)).unwrap_or_default(),
         };
         let nodes = root.require("tests").and_then(|node| node.list()).unwrap_or_default();
@@ -87,12 +87,16 @@ impl Reader<'_> {
     fn test(&self, node: &Node<'_>, root: &Object<'_>, shared: &Shared) -> Option<Test> {
         let object = node.object(&TEST_KEYS)?;
         let name = object.require("name").and_then(|node| node.string());
-        let alert = match object.get("alert") {
-            Some(node) => self.alert(&node),
-            None if root.get("alert").is_some() => shared.alert.clone(),
+        let key = self.data_key();
+        let alert = match object.get(key) {
+            Some(_) => self.given(&object),
+            None if root.get(key).is_some() => shared.alert.clone(),
             None => {
-                let finding = Diagnostic::error("missing-key", node.at(), "the key `alert` is missing here");
-                node.report(finding.help("give the test an alert, or all tests one at the top of the file"));
+                let message = format!("the key `{key}` is missing here");
+                let finding = Diagnostic::error("missing-key", node.at(), message);
+                node.report(
+                    finding.help(format!("write `{key}:` here, or for all tests at the top of the file")),
+                );
                 None
             }
         };
@@ -120,8 +124,30 @@ impl Reader<'_> {
         })
     }
 
+    /// What a run is started with: an alert, or the inputs of a playbook that others call.
+    fn data_key(&self) -> &'static str {
+        if self.workflow.inputs.is_some() { "inputs" } else { "alert" }
+    }
+
+    fn given(&self, object: &Object<'_>) -> Option<Arc<Value>> {
+        let other = if self.workflow.inputs.is_some() { "alert" } else { "inputs" };
+        if let Some(node) = object.get(other) {
+            let message = format!("this playbook is not started with `{other}`");
+            let finding = Diagnostic::error("wrong-key", node.key_at(), message);
+            node.report(finding.help(format!("write `{}:`", self.data_key())));
+        }
+        let node = object.get(self.data_key())?;
+        match &self.workflow.inputs {
+            None => self.alert(&node),
+            Some(inputs) => world::given_inputs(&node, inputs),
+        }
+    }
+
     /// A webhook where the workflow has one.
     fn usual_trigger(&self) -> TriggerKind {
+        if self.workflow.inputs.is_some() {
+            return TriggerKind::Workflow;
+        }
         let kinds = self.workflow.triggers.iter().map(|trigger| trigger.kind);
         kinds.into_iter().find(|kind| *kind == TriggerKind::Webhook).unwrap_or(TriggerKind::Manual)
     }
@@ -144,8 +170,8 @@ impl Reader<'_> {
         let entries = node.entries().into_iter();
         entries
             .filter_map(|(name, node)| {
-                let step = self.called_step(name, &node, node.key_at())?;
-                Some((step.id.clone(), mock(&node, step)?))
+                let step = self.mocked_step(name, &node)?;
+                Some((step.id.clone(), world::mock(&node, step)?))
             })
             .collect()
     }
@@ -175,6 +201,12 @@ impl Reader<'_> {
         step
     }
 
+    /// A step by its name, which something outside of the run performs.
+    fn mocked_step(&self, name: &str, node: &Node<'_>) -> Option<&Step> {
+        let step = self.step(name, node, node.key_at())?;
+        if step.callee().is_some() { Some(step) } else { self.called_step(name, node, node.key_at()) }
+    }
+
     /// A step by its name, whose node calls another system.
     fn called_step(&self, name: &str, node: &Node<'_>, at: Range<usize>) -> Option<&Step> {
         let step = self.step(name, node, at.clone())?;
@@ -185,75 +217,4 @@ impl Reader<'_> {
         }
         Some(step)
     }
-}
-
-fn mock(node: &Node<'_>, step: &Step) -> Option<Mock> {
-    if !node.value().is_array() {
-        return reply(node, step).map(Mock::Always);
-    }
-    let replies: Vec<Option<Reply>> = node.list()?.iter().map(|node| reply(node, step)).collect();
-    replies.into_iter().collect::<Option<_>>().map(Mock::Successive)
-}
-
-fn reply(node: &Node<'_>, step: &Step) -> Option<Reply> {
-    let object = node.object(&["output", "fail", "unknown", "takes"])?;
-    let takes = object.get("takes");
-    let outcome = outcome(&object, step);
-    let duration = takes.as_ref().and_then(|node| node.duration()).unwrap_or_default();
-    if let Some(node) = takes.filter(|_| duration > step.timeout) {
-        let timeout = expr::duration::display(step.timeout);
-        let message = format!("a call of `{}` takes {timeout} at most: that is its `timeout`", step.id);
-        let help = "write what becomes of it then: fail or unknown, with class timeout";
-        node.report(Diagnostic::error("wrong-value", node.at(), message).help(help));
-    }
-    Some(Reply { outcome: outcome?, takes: duration })
-}
-
-fn outcome(object: &Object<'_>, step: &Step) -> Option<Outcome> {
-    match (object.get("output"), object.get("fail"), object.get("unknown")) {
-        (Some(output), None, None) => {
-            check_fields(&output, step)?;
-            Some(Outcome::Succeeded(Arc::new(output.value().clone())))
-        }
-        (None, Some(fail), None) => failure(&fail).map(Outcome::Failed),
-        (None, None, Some(unknown)) => failure(&unknown).map(Outcome::Unknown),
-        _ => {
-            let message = "a mock has exactly one of `output`, `fail` and `unknown`";
-            let node = object.node();
-            node.report(Diagnostic::error("wrong-value", node.at(), message));
-            None
-        }
-    }
-}
-
-/// A mock that gives what the node never gives would prove nothing.
-fn check_fields(output: &Node<'_>, step: &Step) -> Option<()> {
-    let Some(fields) = step.node.output_fields() else {
-        return Some(());
-    };
-    for (name, node) in output.entries().into_iter().filter(|(name, _)| !fields.contains(name)) {
-        let message = format!("the output of `{}` ({}) has no field `{name}`", step.id, step.node.name);
-        let finding = Diagnostic::error("unknown-field", node.key_at(), message);
-        node.report(finding.help(suggest(name, fields.iter().copied())));
-    }
-    output.value().is_object().then_some(())
-}
-
-fn failure(node: &Node<'_>) -> Option<Failure> {
-    let object = node.object(&["class", "message", "help", "retry_after"])?;
-    let class = object.require("class").and_then(|node| class(&node));
-    let message = object.require("message").and_then(|node| node.string());
-    let mut failure = Failure::new(class?, message?);
-    failure.help = object.get("help").and_then(|node| node.string()).map(str::to_owned);
-    let retry_after = object.get("retry_after").and_then(|node| node.duration());
-    failure.retry_after_ms = retry_after.and_then(|wait| u64::try_from(wait.as_millis()).ok());
-    Some(failure)
-}
-
-fn class(node: &Node<'_>) -> Option<FailureClass> {
-    let class = node.string()?.parse();
-    let report = |error: InvalidId| {
-        node.report(Diagnostic::error("wrong-value", node.at(), error.to_string()).help(CLASSES));
-    };
-    class.map_err(report).ok()
 }

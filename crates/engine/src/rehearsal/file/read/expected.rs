@@ -6,10 +6,11 @@ use std::time::Duration;
 use expr::duration;
 use model::{RunStatus, StepId, StepStatus};
 use serde_json::Value;
-use workflow::Diagnostic;
 use workflow::yaml::{Node, suggest};
+use workflow::{Diagnostic, Step};
 
-use super::{CLASSES, Reader, class};
+use super::Reader;
+use super::world::{CLASSES, class};
 use crate::rehearsal::facts::{self, NoFact};
 use crate::rehearsal::file::{Expected, Fact};
 
@@ -104,14 +105,17 @@ impl Reader<'_> {
     }
 
     fn calls(&self, node: &Node<'_>) -> BTreeMap<String, u64> {
-        let called = self.workflow.steps.iter().filter(|step| step.node.engine_node().is_none());
-        let known: BTreeSet<&str> = called.map(|step| step.node.name.as_str()).collect();
+        let called = |step: &'_ Step| match step.node.engine_node() {
+            None => Some(step.node.name.clone()),
+            Some(_) => step.callee().map(str::to_owned),
+        };
+        let known: BTreeSet<String> = self.workflow.steps.iter().filter_map(called).collect();
         let mut calls = BTreeMap::new();
         for (name, node) in node.entries() {
             if !known.contains(name) {
                 let message = format!("no step of this workflow calls `{name}`");
                 let finding = Diagnostic::error("unknown-node", node.key_at(), message);
-                node.report(finding.help(suggest(name, known.iter().copied())));
+                node.report(finding.help(suggest(name, known.iter().map(String::as_str))));
             } else if let Some(count) = node.integer(0..=1000) {
                 calls.insert(name.to_owned(), count);
             }

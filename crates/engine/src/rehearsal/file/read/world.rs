@@ -1,0 +1,114 @@
+//! What the world answers to calls, and what the run is started with.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use model::{Failure, FailureClass, InvalidId, Outcome};
+use serde_json::Value;
+use workflow::yaml::{Node, Object, suggest};
+use workflow::{Diagnostic, Input, Step};
+
+use crate::rehearsal::file::{Mock, Reply};
+
+pub(super) const CLASSES: &str =
+    "timeout, connect, dns, tls, reset, auth, rejected, response, http_429, http_503, ...";
+
+/// What another playbook would call this one with.
+pub(super) fn given_inputs(node: &Node<'_>, inputs: &BTreeMap<String, Input>) -> Option<Arc<Value>> {
+    let entries = node.any_object()?.node().entries();
+    for (name, node) in &entries {
+        let Some(input) = inputs.get(*name) else {
+            let message = format!("the playbook has no input `{name}`");
+            let finding = Diagnostic::error("unknown-input", node.key_at(), message);
+            node.report(finding.help(suggest(name, inputs.keys().map(String::as_str))));
+            continue;
+        };
+        if let Err(message) = input.check(node.value()) {
+            let message = format!("the input `{name}` {message}");
+            node.report(Diagnostic::error("wrong-input", node.at(), message));
+        }
+    }
+    let mut given = node.value().as_object()?.clone();
+    for (name, input) in inputs.iter().filter(|(name, _)| !entries.iter().any(|(given, _)| given == name)) {
+        match &input.default {
+            Some(default) => drop(given.insert(name.clone(), default.clone())),
+            None if input.is_required => {
+                let message = format!("the playbook needs the input `{name}`");
+                node.report(Diagnostic::error("missing-input", node.key_at(), message));
+            }
+            None => {}
+        }
+    }
+    Some(Arc::new(Value::Object(given)))
+}
+
+pub(super) fn mock(node: &Node<'_>, step: &Step) -> Option<Mock> {
+    if !node.value().is_array() {
+        return reply(node, step).map(Mock::Always);
+    }
+    let replies: Vec<Option<Reply>> = node.list()?.iter().map(|node| reply(node, step)).collect();
+    replies.into_iter().collect::<Option<_>>().map(Mock::Successive)
+}
+
+fn reply(node: &Node<'_>, step: &Step) -> Option<Reply> {
+    let object = node.object(&["output", "fail", "unknown", "takes"])?;
+    let takes = object.get("takes");
+    let outcome = outcome(&object, step);
+    let duration = takes.as_ref().and_then(|node| node.duration()).unwrap_or_default();
+    if let Some(node) = takes.filter(|_| duration > step.timeout && step.callee().is_none()) {
+        let timeout = expr::duration::display(step.timeout);
+        let message = format!("a call of `{}` takes {timeout} at most: that is its `timeout`", step.id);
+        let help = "write what becomes of it then: fail or unknown, with class timeout";
+        node.report(Diagnostic::error("wrong-value", node.at(), message).help(help));
+    }
+    Some(Reply { outcome: outcome?, takes: duration })
+}
+
+fn outcome(object: &Object<'_>, step: &Step) -> Option<Outcome> {
+    match (object.get("output"), object.get("fail"), object.get("unknown")) {
+        (Some(output), None, None) => {
+            check_fields(&output, step)?;
+            Some(Outcome::Succeeded(Arc::new(output.value().clone())))
+        }
+        (None, Some(fail), None) => failure(&fail).map(Outcome::Failed),
+        (None, None, Some(unknown)) => failure(&unknown).map(Outcome::Unknown),
+        _ => {
+            let message = "a mock has exactly one of `output`, `fail` and `unknown`";
+            let node = object.node();
+            node.report(Diagnostic::error("wrong-value", node.at(), message));
+            None
+        }
+    }
+}
+
+/// A mock that gives what the node never gives would prove nothing.
+fn check_fields(output: &Node<'_>, step: &Step) -> Option<()> {
+    let Some(fields) = step.node.output_fields() else {
+        return Some(());
+    };
+    for (name, node) in output.entries().into_iter().filter(|(name, _)| !fields.contains(name)) {
+        let message = format!("the output of `{}` ({}) has no field `{name}`", step.id, step.node.name);
+        let finding = Diagnostic::error("unknown-field", node.key_at(), message);
+        node.report(finding.help(suggest(name, fields.iter().copied())));
+    }
+    output.value().is_object().then_some(())
+}
+
+fn failure(node: &Node<'_>) -> Option<Failure> {
+    let object = node.object(&["class", "message", "help", "retry_after"])?;
+    let class = object.require("class").and_then(|node| class(&node));
+    let message = object.require("message").and_then(|node| node.string());
+    let mut failure = Failure::new(class?, message?);
+    failure.help = object.get("help").and_then(|node| node.string()).map(str::to_owned);
+    let retry_after = object.get("retry_after").and_then(|node| node.duration());
+    failure.retry_after_ms = retry_after.and_then(|wait| u64::try_from(wait.as_millis()).ok());
+    Some(failure)
+}
+
+pub(super) fn class(node: &Node<'_>) -> Option<FailureClass> {
+    let class = node.string()?.parse();
+    let report = |error: InvalidId| {
+        node.report(Diagnostic::error("wrong-value", node.at(), error.to_string()).help(CLASSES));
+    };
+    class.map_err(report).ok()
+}
