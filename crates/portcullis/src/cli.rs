@@ -33,6 +33,8 @@ pub(crate) enum Command {
     },
     /// Run the tests of playbooks, without a network: NAME.test.yaml beside NAME.yaml.
     Test(TestOptions),
+    /// Try an expression on an alert: CEL, or text with {{ }}. Without one, a prompt, or each line of standard input.
+    Eval(EvalOptions),
     /// Start a workflow by hand and follow it.
     Run {
         /// The workflow's name.
@@ -122,6 +124,21 @@ pub(crate) struct TestOptions {
     /// Write what became of each test to a file, as JUnit XML.
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalOptions {
+    /// The expression.
+    pub(crate) expression: Option<String>,
+    /// The alert, as JSON in a file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) alert: Option<PathBuf>,
+    /// What steps have given: a JSON file with the output of each by its id.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) steps: Option<PathBuf>,
+    /// The playbook whose variables can be read.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) workflow: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,6 +8,7 @@ mod check;
 mod cli;
 mod client;
 mod demo;
+mod eval;
 mod graph;
 mod lab;
 mod people;
@@ -57,6 +58,7 @@ async fn run(cli: Cli) -> anyhow::Result<bool> {
         Command::Demo(options) => return demo::demo(&options).await,
         Command::Serve => serve::serve(config).await?,
         Command::Check { paths } => return check::check(config, paths),
+        Command::Eval(options) => return eval::eval(config, &options),
         Command::Test(options) => return rehearse::rehearse(config, &options),
         Command::Run { workflow, alert } => return run::run(config, url, &workflow, &alert).await,
         Command::Runs { command: Some(RunsCommand::Show { run, json }), .. } => {
