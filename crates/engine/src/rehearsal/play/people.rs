@@ -33,6 +33,9 @@ impl<'a> Stage<'a> {
 
     fn answers(&self) -> Vec<Word<'a>> {
         let test = self.test;
+        if self.asked.is_empty() {
+            return Vec::new();
+        }
         let waiting = self.waiting(|reason| matches!(reason, WaitingFor::Approval { .. }));
         let asked = self.asked.iter().filter_map(|(step, asked_at)| {
             let Some(Answers::Given(answers)) = test.answers.get(&step.step) else { return None };
@@ -49,6 +52,9 @@ impl<'a> Stage<'a> {
 
     fn resolutions(&self) -> Vec<Word<'a>> {
         let test = self.test;
+        if self.doubted.is_empty() {
+            return Vec::new();
+        }
         let waiting = self.waiting(|reason| matches!(reason, WaitingFor::Resolution { .. }));
         let in_doubt = waiting.into_iter().filter_map(|step| {
             let used = self.played.resolved.get(&step).copied().unwrap_or_default();
