@@ -1,8 +1,8 @@
 //! The schema for editors and the checker agree: on every playbook that is right, and on mistakes of shape.
 
 use jsonschema::Validator;
-use workflow::Catalog;
 use workflow::yaml::Document;
+use workflow::{Catalog, Draft};
 
 use crate::playbooks::{shipped, yaml_blocks};
 use crate::world::repository;
@@ -18,7 +18,8 @@ fn mistakes(schema: &Validator, text: &str) -> Vec<String> {
 }
 
 fn schema() -> (Catalog, Validator) {
-    let catalog = nodes::builtin().0;
+    let mut catalog = nodes::builtin().0;
+    catalog.add_workflow(Draft::parse("enrich.yaml", CALLED).unwrap().signature().unwrap());
     let schema = workflow::schema(&catalog);
     jsonschema::draft7::meta::validate(&schema).unwrap_or_else(|error| panic!("{error}"));
     (catalog, jsonschema::draft7::new(&schema).unwrap())
@@ -32,12 +33,21 @@ fn every_playbook_keeps_the_schema() {
         yaml_blocks(&manual).into_iter().filter(|block| block.trim_start().starts_with("workflow:"));
     let files = shipped().into_iter().map(|path| std::fs::read_to_string(path).unwrap());
     let mut count = 0;
-    for text in files.chain(examples).chain([WHOLE.to_owned()]) {
+    for text in files.chain(examples).chain([WHOLE.to_owned(), CALLED.to_owned()]) {
         assert_eq!(mistakes(&schema, &text), Vec::<String>::new(), "{text}");
         count += 1;
     }
     assert!(count >= 6, "only {count} playbooks were found");
 }
+
+/// A playbook that [`WHOLE`] calls.
+const CALLED: &str = r#"workflow: enrich
+inputs:
+  hash: { type: string, required: true, one_of: [x, y], summary: A hash }
+  deep: { type: boolean, default: false }
+steps:
+  - { id: facts, uses: set, with: { x: inputs.hash } }
+"#;
 
 /// Every key that there is, with a value that is right.
 const WHOLE: &str = r#"workflow: whole
@@ -49,7 +59,6 @@ triggers:
   - uses: webhook
     with: { path: wazuh }
     when: true
-inputs: { hash: { type: string, required: true, default: x, one_of: [x, y], summary: A hash } }
 concurrency: { key: "{{ alert.agent.id }}", on_conflict: queue }
 timeout: 2h
 dedupe: { key: "{{ alert.id }}", window: 1h }
@@ -95,7 +104,7 @@ outputs: { done: status.call == "ok" }
 "#;
 
 /// A mistake each: what stands there, and what is written in its place.
-const MISTAKES: [(&str, &str); 39] = [
+const MISTAKES: [(&str, &str); 38] = [
     ("workflow: whole", "workflow: Whole Words"),
     ("workflow: whole", "name: whole"),
     ("owner: soc", "ower: soc"),
@@ -126,7 +135,6 @@ const MISTAKES: [(&str, &str); 39] = [
     ("method: POST", "method: FETCH"),
     ("count: 2", "count: 0"),
     ("reason: required", "reason: always"),
-    ("type: string", "type: text"),
     ("on_conflict: queue", "on_conflict: wait"),
     ("timeout: 2h", "timeout: long"),
     ("max_items: 20", "max_items: 0"),
@@ -137,15 +145,25 @@ const MISTAKES: [(&str, &str); 39] = [
     ("outputs: { done: status.call == \"ok\" }", "outputs: [done]"),
 ];
 
+const CALLED_MISTAKES: [(&str, &str); 4] = [
+    ("type: string", "type: text"),
+    ("type: string, ", ""),
+    ("required: true", "required: yes"),
+    ("summary: A hash", "about: A hash"),
+];
+
 #[test]
 fn what_the_schema_refuses_the_checker_refuses_too() {
     let (catalog, schema) = schema();
-    for (right, wrong) in MISTAKES {
-        assert_eq!(WHOLE.matches(right).count(), 1, "{right}");
-        let text = WHOLE.replace(right, wrong);
-        assert!(!mistakes(&schema, &text).is_empty(), "the schema takes {wrong}");
-        let (_, findings) = workflow::load("playbook.yaml", &text, &catalog);
-        assert!(findings.has_errors(), "the checker takes {wrong}");
+    let findings = |text: &str| workflow::load("playbook.yaml", text, &catalog).1;
+    for (whole, places) in [(WHOLE, MISTAKES.as_slice()), (CALLED, &CALLED_MISTAKES)] {
+        assert!(!findings(whole).has_errors(), "{}", findings(whole));
+        for (right, wrong) in places {
+            assert_eq!(whole.matches(right).count(), 1, "{right}");
+            let text = whole.replace(right, wrong);
+            assert!(!mistakes(&schema, &text).is_empty(), "the schema takes {wrong}");
+            assert!(findings(&text).has_errors(), "the checker takes {wrong}");
+        }
     }
 }
 
@@ -154,7 +172,10 @@ fn an_editor_names_the_mistake_and_nothing_else() {
     let (_, schema) = schema();
     let said = |right: &str, wrong: &str| mistakes(&schema, &WHOLE.replace(right, wrong)).join("\n");
     insta::assert_snapshot!(said("owner: soc", "ower: soc"), @": Additional properties are not allowed ('ower' was unexpected)");
-    insta::assert_snapshot!(said("with: { agent: \"{{ alert.agent.id }}\" }", "with: { agents: \"003\" }"), @"");
-    insta::assert_snapshot!(said("    effect: disrupt\n", ""), @"");
-    insta::assert_snapshot!(said("max: 3", "max: 1"), @"");
+    insta::assert_snapshot!(said("with: { agent: \"{{ alert.agent.id }}\" }", "with: { agents: \"003\" }"), @r#"
+    /steps/0/with: Additional properties are not allowed ('agents' was unexpected)
+    /steps/0/with: "agent" is a required property
+    "#);
+    insta::assert_snapshot!(said("    effect: disrupt\n", ""), @r#"/steps/1: "effect" is a required property"#);
+    insta::assert_snapshot!(said("max: 3", "max: 1"), @"/steps/0/retry/max: 1 is less than the minimum of 2");
 }
