@@ -84,7 +84,7 @@ fn rehearse(
     count
 }
 
-fn load(file: &str, text: &str) -> Arc<Workflow> {
+pub(crate) fn load(file: &str, text: &str) -> Arc<Workflow> {
     let (workflow, findings) = workflow::load(file, text, &nodes::builtin().0);
     assert!(findings.is_empty(), "{findings}");
     Arc::new(workflow.unwrap())

@@ -86,8 +86,8 @@ fn form(kind: Kind) -> &'static str {
     }
 }
 
-/// Text in quotes. Graphviz reads `\N` and its like in labels, so every backslash is doubled.
+/// Text in quotes. Graphviz reads entities, and `\N` and its like, so that what begins them is written twice or as one.
 fn quoted(text: &str) -> String {
-    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let escaped = text.replace('&', "&amp;").replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
     format!("\"{escaped}\"")
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use expr::duration;
+use expr::{ValueTemplate, duration};
 use model::{Asked, TriggerKind};
+use serde_json::Value;
 
 use super::text::clean;
-use crate::manifest::{Effect, EngineNode};
+use crate::manifest::{Action, Effect, EngineNode};
 use crate::workflow::{Approval, OnError, Step, Trigger, Workflow};
 
 const LONGEST_LINE: usize = 90;
@@ -184,7 +185,7 @@ fn starts(part: &mut Part, workflow: &Workflow) -> Vec<usize> {
         let names = inputs.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         let lines = if names.is_empty() { Vec::new() } else { vec![words(format!("with {names}"))] };
         return vec![part.add(shape(
-            "call".to_owned(),
+            "trigger_0".to_owned(),
             Kind::Trigger,
             "called by another playbook".to_owned(),
             lines,
@@ -203,7 +204,7 @@ fn trigger_shape(index: usize, trigger: &Trigger) -> Shape {
         TriggerKind::Manual if trigger.roles.is_empty() => "by hand".to_owned(),
         TriggerKind::Manual => format!("by hand: {}", trigger.roles.join(", ")),
         TriggerKind::Schedule => "schedule".to_owned(),
-        TriggerKind::Workflow => "another playbook".to_owned(),
+        TriggerKind::Workflow => "called by another playbook".to_owned(),
     };
     if let Some(when) = &trigger.when {
         lines.push(code(format!("when {}", when.source())));
@@ -220,6 +221,7 @@ fn step_shape(step: &Step) -> Shape {
     lines.push(match (kind, &step.approval, step.callee()) {
         (Kind::Question, Some(approval), _) => words(approval.ask.source().to_owned()),
         (Kind::Call, _, Some(callee)) => code(format!("{} {callee}", kind.word())),
+        (Kind::Wait, ..) => code(format!("{}{}", kind.word(), pause(step))),
         _ => code(format!("{} · {}", kind.word(), step.node.name)),
     });
     if let (Kind::Question, Some(approval)) = (kind, &step.approval) {
@@ -240,15 +242,24 @@ fn step_shape(step: &Step) -> Shape {
     Shape { is_conditional: step.condition.is_some(), is_repeated: step.each.is_some(), ..shape }
 }
 
+/// How long a step waits, where the file says it.
+fn pause(step: &Step) -> String {
+    match step.inputs.get("for") {
+        Some(ValueTemplate::Literal(Value::String(text))) => format!(" {text}"),
+        Some(ValueTemplate::Text(template)) => format!(" {}", template.source()),
+        _ => String::new(),
+    }
+}
+
 fn kind(step: &Step) -> Kind {
-    match (step.node.engine_node(), step.effect) {
-        (Some(EngineNode::Approval), _) => Kind::Question,
-        (Some(EngineNode::Set), _) => Kind::Compute,
-        (Some(EngineNode::Delay), _) => Kind::Wait,
-        (Some(EngineNode::Workflow), _) => Kind::Call,
-        (None, Effect::Read) => Kind::Read,
-        (None, Effect::Write) => Kind::Write,
-        (None, Effect::Disrupt) => Kind::Disrupt,
+    match (&step.node.action, step.effect) {
+        (Action::Engine(EngineNode::Approval), _) => Kind::Question,
+        (Action::Engine(EngineNode::Set), _) | (Action::Native(_), Effect::Read) => Kind::Compute,
+        (Action::Engine(EngineNode::Delay), _) => Kind::Wait,
+        (Action::Engine(EngineNode::Workflow), _) => Kind::Call,
+        (Action::Request(_) | Action::Trigger(_), Effect::Read) => Kind::Read,
+        (Action::Request(_) | Action::Native(_) | Action::Trigger(_), Effect::Write) => Kind::Write,
+        (Action::Request(_) | Action::Native(_) | Action::Trigger(_), Effect::Disrupt) => Kind::Disrupt,
     }
 }
 

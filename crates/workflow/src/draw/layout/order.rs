@@ -7,6 +7,7 @@ const SWEEPS: usize = 24;
 const MANY: usize = 4000;
 
 pub(super) fn order(ranked: &mut Ranked) {
+    (0..ranked.items.len()).for_each(|parent| put_ends_outside(ranked, parent));
     let sweeps = if ranked.items.len() > MANY { 4 } else { SWEEPS };
     let mut best = ranked.ranks.clone();
     let mut fewest = crossings(ranked);
@@ -28,6 +29,25 @@ pub(super) fn order(ranked: &mut Ranked) {
         }
     }
     ranked.ranks = best;
+}
+
+/// Of the items that follow one item alone, those from which nothing leads on go to the sides: the way on is in the middle.
+fn put_ends_outside(ranked: &mut Ranked, parent: usize) {
+    let Some(rank) = ranked.items.get(parent).and_then(|item| ranked.ranks.get_mut(item.rank + 1)) else {
+        return;
+    };
+    let is_only_child =
+        |item: usize| ranked.above.get(item).is_some_and(|above| above.as_slice() == [parent]);
+    let slots: Vec<usize> = (0..rank.len()).filter(|slot| is_only_child(at(rank, *slot))).collect();
+    let children = slots.iter().map(|slot| at(rank, *slot));
+    let leads_on = |item: &usize| ranked.below.get(*item).is_some_and(|below| !below.is_empty());
+    let (ways, mut ends): (Vec<usize>, Vec<usize>) = children.partition(leads_on);
+    let right = ends.split_off(ends.len().div_ceil(2));
+    for (slot, child) in slots.into_iter().zip(ends.into_iter().chain(ways).chain(right)) {
+        if let Some(place) = rank.get_mut(slot) {
+            *place = child;
+        }
+    }
 }
 
 /// Orders a rank by the middle of each item's neighbours; who has none stays where it is.
