@@ -34,6 +34,7 @@ fn links_in_the_documents_lead_somewhere() {
         "CONTRIBUTING.md",
         "workflows/README.md",
         "nodes/README.md",
+        "nodes/reference.md",
         "tests/README.md",
         "examples/wazuh/README.md",
         "examples/alerts/README.md",
@@ -54,6 +55,26 @@ fn links_in_the_documents_lead_somewhere() {
                 "{document} links to {link}, and nothing is there"
             );
         }
+    }
+}
+
+#[test]
+fn the_page_of_all_nodes_is_up_to_date_and_its_steps_are_right() {
+    let (catalog, _) = nodes::builtin();
+    let page = workflow::reference(&catalog);
+    let shown = std::fs::read_to_string(repository().join("nodes/reference.md")).unwrap_or_default();
+    assert!(
+        shown == page,
+        "nodes/reference.md does not show the nodes as they are. Write it anew:\n\
+         cargo run -- nodes --markdown > nodes/reference.md"
+    );
+    let steps = blocks(&page, "yaml");
+    assert!(steps.len() > 10, "only {} steps stand on the page", steps.len());
+    for step in steps {
+        let playbook: String = step.lines().map(|line| format!("  {line}\n")).collect();
+        let (_, findings) =
+            workflow::load("nodes/reference.md", &format!("workflow: w\nsteps:\n{playbook}"), &catalog);
+        assert!(findings.is_empty(), "{findings}");
     }
 }
 

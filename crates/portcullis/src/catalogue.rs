@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use workflow::{Action, Catalog, Effect, Manifest, OnDoubt};
+use workflow::{Action, Catalog, Manifest, OnDoubt};
 
 use crate::app;
 use crate::settings::Folders;
@@ -19,7 +19,13 @@ pub(crate) fn nodes(config: &Path, name: Option<&str>) -> anyhow::Result<()> {
         None => {
             let rows: Vec<Vec<String>> = catalog
                 .iter()
-                .map(|node| vec![node.name.clone(), kind(node).to_owned(), show::cut(&node.summary, 80)])
+                .map(|node| {
+                    vec![
+                        node.name.clone(),
+                        node.effect_word().to_owned(),
+                        show::cut(node.first_sentence(), 80),
+                    ]
+                })
                 .collect();
             show::put(format_args!("{}", show::table(&["node", "effect", "summary"], &rows)));
         }
@@ -27,6 +33,13 @@ pub(crate) fn nodes(config: &Path, name: Option<&str>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Writes all nodes as a page of Markdown.
+pub(crate) fn markdown(config: &Path) -> anyhow::Result<()> {
+    show::put(workflow::reference(&catalog(config)?));
+    Ok(())
+}
+
+/// Writes the schema of playbooks.
 pub(crate) fn schema(config: &Path) -> anyhow::Result<()> {
     let schema = workflow::schema(&catalog(config)?);
     show::say(format_args!("{schema:#}"));
@@ -39,22 +52,12 @@ pub(crate) fn catalog(config: &Path) -> anyhow::Result<Catalog> {
     Ok(app::read_nodes(&folders)?.0)
 }
 
-fn kind(manifest: &Manifest) -> &'static str {
-    match (&manifest.action, manifest.effect) {
-        (Action::Trigger(_), _) => "trigger",
-        (_, Some(Effect::Read)) => "read",
-        (_, Some(Effect::Write)) => "write",
-        (_, Some(Effect::Disrupt)) => "disrupt",
-        (_, None) => "declared",
-    }
-}
-
 fn page(manifest: &Manifest) -> String {
     let mut page = format!("{}\n    {}\n", manifest.name, manifest.summary);
     if let Some(docs) = &manifest.docs {
         page.push_str(&format!("    {docs}\n"));
     }
-    page.push_str(&format!("\neffect      {}\n", kind(manifest)));
+    page.push_str(&format!("\neffect      {}\n", manifest.effect_word()));
     let on_doubt = match manifest.on_doubt {
         OnDoubt::Retry => "retry: an unknown outcome is tried again",
         OnDoubt::Ask => "ask: a person says what became of an unknown outcome",
@@ -75,18 +78,11 @@ fn page(manifest: &Manifest) -> String {
         page.push_str("\ninputs\n");
     }
     for (name, input) in &manifest.inputs {
-        let need = if input.is_required { ", required" } else { "" };
-        let default = input.default.as_ref().map_or_else(String::new, |value| format!(", default {value}"));
-        let choices = if input.choices.is_empty() {
-            String::new()
-        } else {
-            format!(", one of {}", input.choices.join(", "))
-        };
-        page.push_str(&format!(
-            "    {name} ({}{need}{default}{choices})\n        {}\n",
-            input.kind.as_str(),
-            input.summary
-        ));
+        page.push_str(&format!("    {name} ({})\n        {}\n", input.kind_and_limits(), input.summary));
+    }
+    if let Some(example) = manifest.example() {
+        let example: String = example.lines().map(|line| format!("    {line}\n")).collect();
+        page.push_str(&format!("\nexample\n{example}"));
     }
     page
 }

@@ -92,6 +92,9 @@ pub(crate) enum Command {
     Nodes {
         /// The node's name.
         node: Option<String>,
+        /// All of them as a page of Markdown.
+        #[arg(long, conflicts_with = "node")]
+        markdown: bool,
     },
     /// Write the JSON Schema of playbooks, with which an editor completes them and shows what each key means.
     Schema,

@@ -75,7 +75,8 @@ async fn run(cli: Cli) -> anyhow::Result<bool> {
         }
         Command::Workflows => return workflows::workflows(&client(config, url)?).await,
         Command::Cancel { run, why } => people::cancel(&client(config, url)?, run, &why).await?,
-        Command::Nodes { node } => catalogue::nodes(config, node.as_deref())?,
+        Command::Nodes { markdown: true, .. } => catalogue::markdown(config)?,
+        Command::Nodes { node, markdown: false } => catalogue::nodes(config, node.as_deref())?,
         Command::Graph { file, format } => return graph::graph(config, &file, format),
         Command::Schema => catalogue::schema(config)?,
         Command::Lab { port } => lab::lab(port).await?,

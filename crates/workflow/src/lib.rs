@@ -14,6 +14,7 @@ mod keys;
 mod lint;
 mod load;
 mod manifest;
+mod reference;
 mod schema;
 mod workflow;
 pub mod yaml;
@@ -26,6 +27,7 @@ pub use load::{Bundle, Draft, Signature, load};
 pub use manifest::{
     Action, Effect, EngineNode, FailureRule, Input, InputKind, Manifest, OnDoubt, Request, digest,
 };
+pub use reference::reference;
 pub use schema::schema;
 pub use workflow::{
     Approval, Concurrency, Dedupe, Each, Needs, OnConflict, OnError, OnItemError, Retry, RetryOn, Step,
