@@ -53,14 +53,16 @@ pub(super) fn write(body: &mut String, entries: &[Entry], (x, top): (f64, f64)) 
     for (index, entry) in entries.iter().enumerate() {
         let y = top + ROW * index as f64;
         let (fill, border) = colours(Kind::Compute);
-        let style = format!("fill=\"{fill}\" stroke=\"{border}\" stroke-width=\"1.5\"");
-        let mut block = |shift: f64, dashes: &str| {
+        let mut block = |shift: f64, fill: &str, dashes: &str| {
             let path = outline(Kind::Write, x + shift, y + shift, SIGN - 8.0, 10.0);
-            let _ = writeln!(body, "<path d=\"{path}\" {style}{dashes}/>");
+            let _ = writeln!(
+                body,
+                "<path d=\"{path}\" fill=\"{fill}\" stroke=\"{border}\" stroke-width=\"1.5\"{dashes}/>"
+            );
         };
         match entry {
-            Entry::Conditional => block(0.0, " stroke-dasharray=\"6 4\""),
-            Entry::Repeated => [4.0, 2.0, 0.0].into_iter().for_each(|shift| block(shift, "")),
+            Entry::Conditional => block(0.0, "none", " stroke-dasharray=\"6 4\""),
+            Entry::Repeated => [4.0, 2.0, 0.0].into_iter().for_each(|shift| block(shift, fill, "")),
             Entry::Ended | Entry::Agreed => {
                 let flow = if matches!(entry, Entry::Ended) { Flow::Ended } else { Flow::Agreed };
                 let line = format!("M{} {}h{}", number(x), number(y + 6.0), number(SIGN - 7.0));
