@@ -13,6 +13,7 @@ use crate::changes::{Changes, unreadable};
 use crate::entry::Entry;
 use crate::index::Result;
 use crate::keys::{self, Hash};
+use crate::note::Noted;
 use crate::place::{Part, Parts, Place};
 use crate::row::{Row, Taken};
 
@@ -21,6 +22,14 @@ pub(crate) fn apply(changes: &mut Changes, entry: &Entry, place: Place) -> Resul
     match entry {
         Entry::Append(append) => apply_append(changes, append, place),
         Entry::Source(source) => replace(changes, keys::source(&source.digest), place, &[]),
+        Entry::Note { note, version } => {
+            let key = keys::note(&note.key);
+            let known = changes.get(key.clone())?.and_then(|value| Noted::decode(&value));
+            match known {
+                Some(known) if known.version > *version => Ok(()),
+                _ => replace(changes, key, place, &Noted::encode(*version, &note.value)),
+            }
+        }
         Entry::Claimed { fence, .. } => {
             if *fence >= changes.meta.fence {
                 changes.add_live(place);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use journal::{Draft, Key};
 use model::{Digest, RunId};
 use serde::{Deserialize, Serialize};
-use store::{Append, Source};
+use store::{Append, Note, Source};
 
 /// The number in the key of records that are no run's.
 pub(crate) const NO_RUN: u32 = u32::MAX;
@@ -17,6 +17,8 @@ pub(crate) enum Entry {
     Append(Arc<Append>),
     /// A workflow source.
     Source(Arc<Source>),
+    /// A small value under a name; of several the one with the highest version counts.
+    Note { note: Arc<Note>, version: u64 },
     /// From here on this claim holds.
     Claimed { fence: u64, worker: String },
     /// A record of this run is lost, as the message says.
@@ -30,7 +32,9 @@ impl Entry {
         let (run, seq) = match self {
             Entry::Append(append) => (*append.run().as_bytes(), append.expected_seq()),
             Entry::Lost { run, .. } => (*run.as_bytes(), NO_RUN),
-            Entry::Source(_) | Entry::Claimed { .. } | Entry::Forgotten { .. } => ([0; 16], NO_RUN),
+            Entry::Source(_) | Entry::Note { .. } | Entry::Claimed { .. } | Entry::Forgotten { .. } => {
+                ([0; 16], NO_RUN)
+            }
         };
         Key { run, seq }
     }

@@ -17,6 +17,7 @@ use crate::changes::{live_bytes, unreadable};
 use crate::entry::Entry;
 use crate::index::Range;
 use crate::keys;
+use crate::note::Noted;
 use crate::place::{Parts, Place};
 use crate::recent::Known;
 use crate::row::Row;
@@ -103,6 +104,7 @@ impl Shared {
                     let message = String::from_utf8_lossy(&value[Place::LEN..]).into_owned();
                     lost.push(Entry::Lost { run, message });
                 }
+                (Some(keys::NOTES), _, Some(_)) => lost.extend(Noted::entry(key, value)),
                 (Some(keys::SOURCES), _, Some(place)) => sources.push((keys::digest_of(key), place)),
                 _ => {}
             }
@@ -139,6 +141,7 @@ impl Shared {
             Entry::Append(append) => self.part_at(append.run(), append.expected_seq())? == Some(place),
             Entry::Claimed { .. } => self.index.meta().claim == Some(place),
             Entry::Lost { run, .. } => self.placed(&keys::lost(*run))? == Some(place),
+            Entry::Note { note, .. } => self.placed(&keys::note(&note.key))? == Some(place),
             Entry::Forgotten { .. } => false,
             Entry::Source(source) => {
                 let is_known = self.placed(&keys::source(&source.digest))? == Some(place);

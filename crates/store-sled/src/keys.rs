@@ -23,6 +23,8 @@ pub(crate) const LIVE: u8 = b'g';
 pub(crate) const PARTS: u8 = b'p';
 /// Where workflow sources lie: `s` digest.
 pub(crate) const SOURCES: u8 = b's';
+/// Notes: `n` name.
+pub(crate) const NOTES: u8 = b'n';
 /// Runs of which a record is lost: `x` run.
 pub(crate) const LOST: u8 = b'x';
 
@@ -83,6 +85,15 @@ pub(crate) fn dedupe(hash: &Hash) -> Vec<u8> {
 
 pub(crate) fn source(digest: &Digest) -> Vec<u8> {
     [&[SOURCES], digest.as_str().as_bytes()].concat()
+}
+
+pub(crate) fn note(name: &str) -> Vec<u8> {
+    [&[NOTES], name.as_bytes()].concat()
+}
+
+/// The name in a key of [`NOTES`].
+pub(crate) fn name_of(key: &[u8]) -> Option<&str> {
+    std::str::from_utf8(key.get(1..)?).ok()
 }
 
 pub(crate) fn live(segment: u32) -> Vec<u8> {

@@ -15,6 +15,7 @@ mod evacuate;
 mod index;
 mod keys;
 mod list;
+mod note;
 mod open;
 mod place;
 mod prune;

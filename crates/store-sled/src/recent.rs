@@ -9,6 +9,7 @@ use store::{Append, Fence, Source};
 
 use crate::entry::Entry;
 use crate::keys::{self, Hash};
+use crate::note::Noted;
 use crate::place::Place;
 
 #[derive(Default)]
@@ -16,6 +17,7 @@ pub(crate) struct Recent {
     runs: HashMap<RunId, Run>,
     keys: HashMap<Hash, (RunId, Timestamp, Position)>,
     sources: HashMap<Digest, (Option<Arc<Source>>, Position)>,
+    notes: HashMap<String, (Noted, Position)>,
     queue: VecDeque<Queued>,
     queue_bytes: usize,
     /// Everything up to here is in the index.
@@ -110,6 +112,14 @@ impl Recent {
         }
     }
 
+    /// The note of this name.
+    pub(crate) fn noted(&self, name: &str) -> Known<Noted> {
+        match self.notes.get(name) {
+            Some((noted, _)) => Known::Here(Some(noted.clone())),
+            None => Known::InIndex,
+        }
+    }
+
     /// Takes note of what was ordered.
     pub(crate) fn note(&mut self, queued: Queued) {
         let at = queued.place.at;
@@ -123,6 +133,10 @@ impl Recent {
             }
             Entry::Source(source) => {
                 self.sources.insert(source.digest.clone(), (Some(Arc::clone(source)), at));
+            }
+            Entry::Note { note, version } => {
+                let noted = Noted { version: *version, value: note.value.clone() };
+                self.notes.insert(note.key.clone(), (noted, at));
             }
             Entry::Claimed { fence, .. } => self.last_fence = self.last_fence.max(*fence),
             Entry::Lost { run, message } => {
@@ -185,6 +199,7 @@ impl Recent {
                     }
                 }
                 Entry::Source(source) => self.settle_source(&source.digest, applied),
+                Entry::Note { note, .. } => self.settle_note(&note.key, applied),
                 Entry::Claimed { .. } | Entry::Lost { .. } => {}
                 Entry::Forgotten { runs, sources } => {
                     runs.iter().for_each(|run| self.settle_run(*run, applied));
@@ -208,6 +223,12 @@ impl Recent {
     fn settle_key(&mut self, key: &Hash, applied: Position) {
         if self.keys.get(key).is_some_and(|(_, _, at)| *at <= applied) {
             self.keys.remove(key);
+        }
+    }
+
+    fn settle_note(&mut self, name: &str, applied: Position) {
+        if self.notes.get(name).is_some_and(|(_, at)| *at <= applied) {
+            self.notes.remove(name);
         }
     }
 

@@ -96,7 +96,7 @@ impl Replay {
                     damage.key.is_none_or(|key| !runs.contains(&RunId::from_bytes(key.run)))
                 });
             }
-            Entry::Source(_) | Entry::Claimed { .. } | Entry::Lost { .. } => {}
+            Entry::Source(_) | Entry::Note { .. } | Entry::Claimed { .. } | Entry::Lost { .. } => {}
         }
         apply(changes, &entry, place)?;
         let digest = Sha256::digest(&record.payload).into();

@@ -7,7 +7,10 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use journal::disk::{Disk, RealDisk};
 use model::{Digest, Record, RunId, RunSummary, Timestamp};
-use store::{Append, Appended, Claim, Error, Fence, Health, Page, Position, Query, Result, Source, Store};
+use serde_json::Value;
+use store::{
+    Append, Appended, Claim, Error, Fence, Health, Note, Page, Position, Query, Result, Source, Store,
+};
 
 use crate::applier;
 use crate::entry::Entry;
@@ -175,6 +178,17 @@ impl Store for SledStore {
         let digest = digest.clone();
         let read = self.blocking(move |shared| shared.source_of(&digest)).await?;
         Ok(read.map(Arc::unwrap_or_clone))
+    }
+
+    async fn put_note(&self, note: Note) -> Result<()> {
+        note.check()?;
+        self.blocking(move |shared| shared.put_note(&Arc::new(note))).await
+    }
+
+    async fn note(&self, key: &str) -> Result<Option<Value>> {
+        let key = key.to_owned();
+        let noted = self.blocking(move |shared| shared.noted(&key)).await?;
+        Ok(noted.map(|noted| noted.value).filter(|value| !value.is_null()))
     }
 
     async fn prune(&self, finished_before: Timestamp) -> Result<u64> {

@@ -36,6 +36,7 @@ pub async fn check(make: impl AsyncFn() -> Arc<dyn Store>) {
     claims::a_claim_gives_what_is_not_finished(&*make().await).await;
     claims::a_claim_fences_off_the_one_before(&*make().await).await;
     keeping::sources_are_kept(&*make().await).await;
+    keeping::notes_are_kept(&*make().await).await;
     keeping::prune_forgets_what_finished(&*make().await).await;
     keeping::prune_keeps_a_run_whose_key_is_taken(&*make().await).await;
     appends::one_of_many_who_append_at_once_wins(&make().await).await;

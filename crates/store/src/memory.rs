@@ -7,9 +7,10 @@ use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use model::{Digest, Record, RunId, RunSummary, Timestamp};
+use serde_json::Value;
 
 use crate::store::{
-    Append, Appended, Claim, Dedupe, Fence, Health, Page, Position, Query, Result, Source, Store,
+    Append, Appended, Claim, Dedupe, Fence, Health, Note, Page, Position, Query, Result, Source, Store,
 };
 
 /// Keeps runs in memory.
@@ -23,6 +24,7 @@ struct State {
     runs: BTreeMap<RunId, Run>,
     keys: HashMap<String, Taken>,
     sources: BTreeMap<Digest, Source>,
+    notes: BTreeMap<String, Value>,
     log: Vec<(Position, Append)>,
     ordered: Position,
     durable: Position,
@@ -49,13 +51,17 @@ impl MemoryStore {
         MemoryStore::default()
     }
 
-    /// What would be found after a crash at this moment, at worst: sources, and the appends that somebody waited for
+    /// What would be found after a crash at this moment, at worst: sources, notes, and the appends that somebody waited for
     /// with [`Store::durable`], with everything before them.
     #[must_use]
     pub fn after_crash(&self) -> MemoryStore {
         let old = self.state();
-        let mut state =
-            State { sources: old.sources.clone(), last_fence: old.last_fence, ..State::default() };
+        let mut state = State {
+            sources: old.sources.clone(),
+            notes: old.notes.clone(),
+            last_fence: old.last_fence,
+            ..State::default()
+        };
         for (position, append) in old.log.iter().take_while(|(position, _)| *position <= old.durable) {
             state.ordered = *position;
             state.keep(append.clone());
@@ -173,6 +179,16 @@ impl Store for MemoryStore {
 
     async fn source(&self, digest: &Digest) -> Result<Option<Source>> {
         Ok(self.state().sources.get(digest).cloned())
+    }
+
+    async fn put_note(&self, note: Note) -> Result<()> {
+        note.check()?;
+        self.state().notes.insert(note.key, note.value);
+        Ok(())
+    }
+
+    async fn note(&self, key: &str) -> Result<Option<Value>> {
+        Ok(self.state().notes.get(key).filter(|value| !value.is_null()).cloned())
     }
 
     async fn prune(&self, finished_before: Timestamp) -> Result<u64> {

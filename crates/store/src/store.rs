@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use model::{Digest, Record, RunId, RunStatus, RunSummary, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// What an operation of a store gives.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -48,6 +49,12 @@ pub trait Store: Send + Sync {
 
     /// The workflow source with this digest.
     async fn source(&self, digest: &Digest) -> Result<Option<Source>>;
+
+    /// Keeps a small value under a name, in the stead of the one before; null takes it away. Durable when it returns.
+    async fn put_note(&self, note: Note) -> Result<()>;
+
+    /// The value that was kept last under this name.
+    async fn note(&self, key: &str) -> Result<Option<Value>>;
 
     /// Forgets runs that finished before this point in time, as far as their storage can be given back; returns how
     /// many were forgotten. Runs that are not finished are always kept, and so are runs whose dedupe key is taken beyond
@@ -219,6 +226,36 @@ pub struct Source {
     pub digest: Digest,
     /// The text.
     pub text: String,
+}
+
+/// A small value under a name, for what is to outlive a process and belongs to no run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Note {
+    /// The name.
+    pub key: String,
+    /// The value; null: none.
+    pub value: Value,
+}
+
+impl Note {
+    /// The most bytes of a name.
+    pub const LONGEST_KEY: usize = 512;
+    /// The most bytes of a value, as JSON.
+    pub const MOST_BYTES: usize = 4096;
+
+    /// Whether the note is small enough; every store asks before it keeps one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`], which names the note.
+    pub fn check(&self) -> Result<()> {
+        let bytes = self.value.to_string().len();
+        if self.key.len() > Note::LONGEST_KEY || bytes > Note::MOST_BYTES {
+            return Err(Error::Refused(format!("the note `{}` is too large", self.key)));
+        }
+        Ok(())
+    }
 }
 
 /// How a store is.

@@ -12,7 +12,9 @@ use engine::Command;
 use model::{Digest, Failure, FailureClass, Outcome, Record, RunId, RunStatus, RunSummary, Timestamp};
 use runner::{Clock, Executor, Found, Runner, Workflows};
 use serde_json::{Value, json};
-use store::{Append, Appended, Claim, Fence, Health, MemoryStore, Page, Position, Query, Source, Store};
+use store::{
+    Append, Appended, Claim, Fence, Health, MemoryStore, Note, Page, Position, Query, Source, Store,
+};
 use tokio::sync::{Notify, Semaphore};
 use tower::ServiceExt as _;
 use workflow::Catalog;
@@ -144,6 +146,14 @@ impl Store for Held {
 
     async fn source(&self, digest: &Digest) -> store::Result<Option<Source>> {
         self.inner.source(digest).await
+    }
+
+    async fn put_note(&self, note: Note) -> store::Result<()> {
+        self.inner.put_note(note).await
+    }
+
+    async fn note(&self, key: &str) -> store::Result<Option<Value>> {
+        self.inner.note(key).await
     }
 
     async fn prune(&self, finished_before: Timestamp) -> store::Result<u64> {

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use model::RunStatus;
+use serde_json::{Value, json};
 
 use super::sample::{ask, create, create_once, follow, follow_as, run, second, source};
 use super::{at, claim, good, one};
-use crate::store::{Appended, Query, Store};
+use crate::store::{Appended, Error, Note, Query, Store};
 
 /// Checks what outlives a store; `open` gives the same store each time, after whoever had it open has dropped it. Empty
 /// at first.
@@ -21,6 +22,8 @@ pub async fn check_kept(open: impl AsyncFn() -> Arc<dyn Store>) {
     let fence = claim(&*store).await.0;
     let position = at(&*store, first.clone()).await.max(at(&*store, then.clone()).await);
     good(store.put_source(source(1)).await);
+    good(store.put_note(note("cursor", json!(1))).await);
+    good(store.put_note(note("cursor", json!(2))).await);
     good(store.durable(position).await);
     drop(store);
 
@@ -29,6 +32,7 @@ pub async fn check_kept(open: impl AsyncFn() -> Arc<dyn Store>) {
     assert_eq!(journal, [first.records, then.records.clone()].concat(), "the journal is kept");
     assert_eq!(good(store.summary(run(1)).await), Some(then.summary.clone()), "the row is kept");
     assert_eq!(good(store.source(&source(1).digest).await), Some(source(1)), "sources are kept");
+    assert_eq!(good(store.note("cursor").await), Some(json!(2)), "notes are kept");
     let again = one(&*store, create_once(2, "alert/1", 60)).await;
     assert_eq!(again, Appended::Duplicate(run(1)), "keys are kept");
     let (higher, unfinished) = claim(&*store).await;
@@ -47,6 +51,28 @@ pub(super) async fn sources_are_kept(store: &dyn Store) {
     good(store.put_source(large.clone()).await);
     assert_eq!(good(store.source(&source(1).digest).await), Some(source(1)), "a source is kept");
     assert_eq!(good(store.source(&source(2).digest).await), Some(large), "a large one too");
+}
+
+pub(super) async fn notes_are_kept(store: &dyn Store) {
+    assert_eq!(good(store.note("halt").await), None, "a note that is not there is none");
+    for number in 1..=3 {
+        good(store.put_note(note("halt", json!({ "number": number }))).await);
+    }
+    good(store.put_note(note("halted", json!(true))).await);
+    assert_eq!(good(store.note("halt").await), Some(json!({ "number": 3 })), "the last note counts");
+    good(store.put_note(note("halt", Value::Null)).await);
+    assert_eq!(good(store.note("halt").await), None, "null takes a note away");
+    assert_eq!(good(store.note("halted").await), Some(json!(true)), "and no other");
+    good(store.put_note(note("halt", json!(4))).await);
+    good(store.prune(second(5000)).await);
+    assert_eq!(good(store.note("halt").await), Some(json!(4)), "prune forgets no note");
+    for refused in [note(&"k".repeat(513), json!(1)), note("k", json!("x".repeat(5000)))] {
+        assert!(matches!(store.put_note(refused).await, Err(Error::Refused(_))), "notes are small");
+    }
+}
+
+fn note(key: &str, value: Value) -> Note {
+    Note { key: key.to_owned(), value }
 }
 
 pub(super) async fn prune_forgets_what_finished(store: &dyn Store) {

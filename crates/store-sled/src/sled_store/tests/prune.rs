@@ -1,6 +1,7 @@
 //! Old segments are given back, and nothing that is needed goes with them.
 
 use model::RunStatus;
+use serde_json::json;
 use store::conformance::sample;
 
 use super::*;
@@ -97,6 +98,30 @@ async fn claims_survive_their_segment() {
     };
     fs::remove_dir_all(folder.path().join("index")).unwrap();
     assert!(open(folder.path()).claim("worker").await.unwrap().fence > fence);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_of_many_notes_survives_its_segment_and_the_index() {
+    let folder = TempDir::new().unwrap();
+    for round in 0..3_u32 {
+        let store = open(folder.path());
+        let note = |key: &str, value| store::Note { key: key.to_owned(), value: json!(value) };
+        store.put_note(note("once", 7)).await.unwrap();
+        for number in 0..20 {
+            store.put_note(note("often", round * 100 + number)).await.unwrap();
+        }
+        fill(&store, round * 100..(round + 1) * 100, 1000).await;
+        store.prune(Timestamp::MAX).await.unwrap();
+        drop(store);
+        if round > 0 {
+            fs::remove_dir_all(folder.path().join("index")).unwrap();
+        }
+        let store = open(folder.path());
+        assert_eq!(store.note("often").await.unwrap(), Some(json!(round * 100 + 19)));
+        assert_eq!(store.note("once").await.unwrap(), Some(json!(7)));
+    }
+    let journal = files(&folder.path().join("journal")).len();
+    assert!(journal < 12, "the notes before it keep no segment: {journal}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
