@@ -15,6 +15,7 @@ mod lint;
 mod load;
 mod manifest;
 mod reference;
+mod schedule;
 mod schema;
 mod workflow;
 pub mod yaml;
@@ -28,6 +29,7 @@ pub use manifest::{
     Action, Effect, EngineNode, FailureRule, Input, InputKind, Manifest, OnDoubt, Request, digest,
 };
 pub use reference::reference;
+pub use schedule::{Missed, Schedule};
 pub use schema::schema;
 pub use workflow::{
     Approval, Concurrency, Dedupe, Each, Needs, OnConflict, OnError, OnItemError, Retry, RetryOn, Step,

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::graph::Graph;
 use crate::manifest::{Effect, EngineNode, Input, Manifest, OnDoubt};
+use crate::schedule::Schedule;
 
 /// A workflow that has been read and checked.
 #[derive(Debug, Clone)]
@@ -62,6 +63,8 @@ pub struct Trigger {
     pub path: Option<String>,
     /// Who may start it by hand; empty: anybody with a token.
     pub roles: Vec<String>,
+    /// When it starts on its own.
+    pub schedule: Option<Schedule>,
     /// Which alerts start it, over `alert` and `trigger`.
     pub when: Option<Condition>,
 }

@@ -10,15 +10,18 @@ use crate::keys::{self, names};
 use crate::load::inputs::read_inputs;
 use crate::load::read_uses;
 use crate::manifest::{Action, Manifest};
+use crate::schedule::{self, Cron, Missed, Schedule};
 use crate::workflow::Trigger;
-use crate::yaml::Node;
+use crate::yaml::{Node, Object, suggest};
 
 pub(super) fn read_trigger(node: &Node<'_>, catalog: &Catalog) -> Option<(Trigger, Arc<Manifest>)> {
     let object = node.object(&names(keys::TRIGGER))?;
     let (uses, manifest) = read_uses(&object, catalog)?;
     let Action::Trigger(kind) = manifest.action else {
         let message = format!("`{}` does not start a workflow", manifest.name);
-        node.report(Diagnostic::error("wrong-node", uses.at(), message).help("use webhook or manual here"));
+        node.report(
+            Diagnostic::error("wrong-node", uses.at(), message).help("use webhook, schedule or manual here"),
+        );
         return None;
     };
     let with = object.get("with");
@@ -29,7 +32,30 @@ pub(super) fn read_trigger(node: &Node<'_>, catalog: &Catalog) -> Option<(Trigge
     let roles = with.as_ref().and_then(|with| with.get("roles")).and_then(|roles| roles.strings());
     let roles = roles.unwrap_or_default();
     let when = object.get("when").and_then(|node| node.condition());
-    Some((Trigger { kind, path, roles, when }, manifest))
+    let schedule = with.as_ref().filter(|_| kind == TriggerKind::Schedule).and_then(read_schedule);
+    Some((Trigger { kind, path, roles, schedule, when }, manifest))
+}
+
+fn read_schedule(with: &Object<'_>) -> Option<Schedule> {
+    let wrong = |node: &Node<'_>, message: String, help: String| {
+        node.report(Diagnostic::error("wrong-value", node.at(), message).help(help));
+    };
+    let cron = with.get("cron").and_then(|node| {
+        let read = Cron::parse(node.string()?);
+        read.map_err(|(message, help)| wrong(&node, message, help)).ok()
+    });
+    let zone = with.get("timezone").map_or(Some(schedule::UTC), |node| {
+        let name = node.string()?;
+        let zone = schedule::zone(name);
+        if zone.is_none() {
+            wrong(&node, format!("there is no time zone `{name}`"), suggest(name, schedule::zones()));
+        }
+        zone
+    });
+    // What else may stand there is the node's word.
+    let missed = with.get("missed");
+    let is_skip = missed.is_some_and(|node| node.value().as_str() == Some("skip"));
+    Some(Schedule::new(cron?, zone?, if is_skip { Missed::Skip } else { Missed::RunOnce }))
 }
 
 pub(super) fn read_path(node: &Node<'_>) -> Option<String> {
@@ -41,4 +67,78 @@ pub(super) fn read_path(node: &Node<'_>) -> Option<String> {
         return node.not("a path: write lower-case letters, digits, `-` and `_`, as in `wazuh`");
     }
     Some(path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+
+    /// What a playbook with these triggers gives, and the findings.
+    fn check(triggers: &str) -> (Vec<Trigger>, String) {
+        let mut catalog = Catalog::default();
+        catalog.add("schedule.yaml", include_str!("../../../../nodes/core/schedule.yaml")).unwrap();
+        catalog
+            .add("set.yaml", "node: set\nsummary: x\neffect: read\non_doubt: retry\nengine: set\n")
+            .unwrap();
+        let text = format!("workflow: x\ntriggers:\n{triggers}steps:\n  - {{ id: a, uses: set }}\n");
+        let (workflow, findings) = crate::load("x.yaml", &text, &catalog);
+        (workflow.map(|workflow| workflow.triggers).unwrap_or_default(), findings.to_string())
+    }
+
+    #[test]
+    fn a_schedule_has_a_zone_and_says_what_becomes_of_missed_times() {
+        let (triggers, findings) = check(
+            "  - { uses: schedule, with: { cron: '0  8 * * 1-5', timezone: Europe/Berlin, missed: skip } }\n  - { uses: schedule, with: { cron: '*/5 * * * *' } }\n",
+        );
+        assert_eq!(findings, "");
+        let shown = triggers.iter().filter_map(|trigger| trigger.schedule.as_ref());
+        let shown: Vec<String> = shown.map(|schedule| format!("{schedule} {:?}", schedule.missed)).collect();
+        assert_eq!(shown, ["0 8 * * 1-5 Europe/Berlin Skip", "*/5 * * * * UTC RunOnce"]);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_schedule_has_its_place() {
+        let (_, findings) = check(
+            "  - { uses: schedule, with: { cron: '0 25 * * *', timezone: Europe/Berln } }\n  - { uses: schedule, with: { cron: '0 8 30 2 *', missed: twice } }\n  - { uses: schedule }\n",
+        );
+        assert_snapshot!(findings, @r#"
+        error[wrong-value]: `25` is no hour
+         --> x.yaml:3:37
+          |
+        3 |   - { uses: schedule, with: { cron: '0 25 * * *', timezone: Europe/Berln } }
+          |                                     ^^^^^^^^^^^^
+          |
+          = help: the hour is 0 to 23, as in `*`, `*/5`, `1`, `1-5` or `1,3`
+
+        error[wrong-value]: there is no time zone `Europe/Berln`
+         --> x.yaml:3:61
+          |
+        3 |   - { uses: schedule, with: { cron: '0 25 * * *', timezone: Europe/Berln } }
+          |                                                             ^^^^^^^^^^^^
+          |
+          = help: did you mean `Europe/Berlin`?
+
+        error[wrong-value]: this never fires
+         --> x.yaml:4:37
+          |
+        4 |   - { uses: schedule, with: { cron: '0 8 30 2 *', missed: twice } }
+          |                                     ^^^^^^^^^^^^
+          |
+          = help: there is no such day in any year
+
+        error[wrong-input]: the input `missed` has to be one of run_once, skip, not `"twice"`
+         --> x.yaml:4:59
+          |
+        4 |   - { uses: schedule, with: { cron: '0 8 30 2 *', missed: twice } }
+          |                                                           ^^^^^
+
+        error[missing-input]: the node `schedule` needs the input `cron`: Minute, hour, day of the month, month, weekday: `0 8 * * 1-5` is 08:00 from Monday to Friday.
+         --> x.yaml:5:5
+          |
+        5 |   - { uses: schedule }
+          |     ^^^^^^^^^^^^^^^^^^
+        "#);
+    }
 }

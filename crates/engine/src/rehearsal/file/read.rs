@@ -100,7 +100,11 @@ impl Reader<'_> {
                 None
             }
         };
-        let triggers = [("webhook", TriggerKind::Webhook), ("manual", TriggerKind::Manual)];
+        let triggers = [
+            ("webhook", TriggerKind::Webhook),
+            ("manual", TriggerKind::Manual),
+            ("schedule", TriggerKind::Schedule),
+        ];
         let trigger = object.get("trigger").and_then(|node| node.one_of(&triggers));
         let modes = [("live", Mode::Live), ("shadow", Mode::Shadow)];
         let mut mocks = shared.mocks.clone();
@@ -143,13 +147,14 @@ impl Reader<'_> {
         }
     }
 
-    /// A webhook where the workflow has one.
+    /// A webhook where the workflow has one; a schedule where it has nothing else.
     fn usual_trigger(&self) -> TriggerKind {
         if self.workflow.inputs.is_some() {
             return TriggerKind::Workflow;
         }
-        let kinds = self.workflow.triggers.iter().map(|trigger| trigger.kind);
-        kinds.into_iter().find(|kind| *kind == TriggerKind::Webhook).unwrap_or(TriggerKind::Manual)
+        let has = |kind: &TriggerKind| self.workflow.triggers.iter().any(|trigger| trigger.kind == *kind);
+        let kinds = [TriggerKind::Webhook, TriggerKind::Manual, TriggerKind::Schedule];
+        kinds.into_iter().find(has).unwrap_or(TriggerKind::Manual)
     }
 
     fn alert(&self, node: &Node<'_>) -> Option<Arc<Value>> {
