@@ -10,7 +10,7 @@ pub(crate) async fn workflows(client: &Client) -> anyhow::Result<bool> {
     let all = client.get("/api/v1/workflows").await?;
     let workflows = list(&all, "workflows");
     let rows: Vec<Vec<String>> = workflows.iter().map(row).collect();
-    show::put(show::table(&["workflow", "mode", "version", "loaded", "file"], &rows));
+    show::put(show::table(&["workflow", "mode", "version", "loaded", "next", "file"], &rows));
     let live = workflows.iter().filter(|workflow| workflow.get("failing_since").is_some());
     let failing: Vec<&Value> = live.chain(list(&all, "left_out")).collect();
     for playbook in &failing {
@@ -28,9 +28,18 @@ pub(crate) async fn workflows(client: &Client) -> anyhow::Result<bool> {
 fn row(workflow: &Value) -> Vec<String> {
     let version: String = text(workflow, "digest").chars().take(12).collect();
     let loaded = text(workflow, "loaded_at");
-    let cells =
-        [text(workflow, "name"), text(workflow, "mode"), version.as_str(), loaded, text(workflow, "file")];
+    // Times of the same form come in the order of their text.
+    let next = list(workflow, "triggers").iter().map(|trigger| text(trigger, "next_at"));
+    let next = next.filter(|next| !next.is_empty()).min().unwrap_or("-");
+    let name = text(workflow, "name");
+    let (loaded, next) = (second(loaded), second(next));
+    let cells = [name, text(workflow, "mode"), &version, &loaded, &next, text(workflow, "file")];
     cells.map(show::line).to_vec()
+}
+
+/// A time without its milliseconds.
+fn second(time: &str) -> String {
+    time.split_once('.').map_or(time.to_owned(), |(second, _)| format!("{second}Z"))
 }
 
 /// Why the newest text of a file is not live.

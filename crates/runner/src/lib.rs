@@ -11,6 +11,7 @@ mod executor;
 mod metrics;
 mod pinned;
 mod runner;
+mod schedules;
 mod start;
 mod timers;
 mod turns;

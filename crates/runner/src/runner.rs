@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::executor::Executor;
 use crate::metrics::Metrics;
 use crate::pinned::Pinned;
+use crate::schedules;
 use crate::timers::{Due, Timers, timers};
 use crate::turns::Turns;
 use crate::workflows::Workflows;
@@ -121,6 +122,7 @@ impl Runner {
             tokio::spawn(prune(runner.shared.clone(), retention));
         }
         runner.recover(&claim.runs);
+        tokio::spawn(schedules::keep_time(runner.clone(), runner.shared.workflows.subscribe()));
         Ok(runner)
     }
 
@@ -353,6 +355,11 @@ impl Shared {
             }
             is_first
         });
+    }
+
+    /// Why the runner does nothing any more, as soon as it does not.
+    pub(crate) fn stopped(&self) -> watch::Receiver<Option<String>> {
+        self.stopped.subscribe()
     }
 
     pub(crate) fn is_stopped(&self) -> bool {

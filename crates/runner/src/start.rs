@@ -1,10 +1,11 @@
 //! The way in: an alert starts the runs of every workflow that listens to it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use engine::{Run, Start, start_scope};
 use expr::{EvalError, Scope};
-use model::{Person, RunId, Trigger, TriggerKind};
+use model::{Person, RunId, Timestamp, Trigger, TriggerKind};
 use serde_json::Value;
 use store::{Appended, Dedupe, Position};
 use tracing::{error, info, warn};
@@ -12,6 +13,10 @@ use workflow::Workflow;
 
 use crate::error::Error;
 use crate::runner::Runner;
+
+/// For so long the time of a schedule starts one run at most. It has to outlast the downtime after a crash that hit
+/// between a run and the note that it was started.
+const SCHEDULED_ONCE: Duration = Duration::from_secs(7 * 86_400);
 
 /// An alert that has arrived.
 #[derive(Debug, Clone)]
@@ -146,6 +151,31 @@ impl Runner {
         .await
     }
 
+    /// Starts a workflow whose time has come. There is one run for each time, however often this is called.
+    pub(crate) async fn start_scheduled(
+        &self,
+        workflow: &Arc<Workflow>,
+        triggers: &[&workflow::Trigger],
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        let trigger = Trigger {
+            kind: TriggerKind::Schedule,
+            received_at: at,
+            headers: Default::default(),
+            query: Default::default(),
+            by: None,
+            parent: None,
+        };
+        let start = Start { trigger, alert: Arc::new(Value::Object(Default::default())), turn: None };
+        let in_vain = match holds(triggers, &start_scope(workflow, &start)) {
+            Ok(true) => None,
+            Ok(false) => return Ok(()),
+            Err(error) => Some(error.message),
+        };
+        let (_, position) = self.create(new_id(), workflow, start, in_vain).await?;
+        Ok(self.shared.store.durable(position).await?)
+    }
+
     pub(crate) async fn create(
         &self,
         id: RunId,
@@ -201,8 +231,12 @@ impl Runner {
         }
     }
 
-    /// The key under which one run exists; none where the workflow has no `dedupe`, or the alert lacks what it names.
-    fn dedupe(&self, workflow: &Workflow, start: &Start, now: model::Timestamp) -> Option<Dedupe> {
+    /// The key under which one run exists: its time, where the clock starts it. None where the workflow has no `dedupe`, or the alert lacks what it names.
+    fn dedupe(&self, workflow: &Workflow, start: &Start, now: Timestamp) -> Option<Dedupe> {
+        if start.trigger.kind == TriggerKind::Schedule {
+            let key = format!("schedule/{}/{}", workflow.name, start.trigger.received_at);
+            return Some(Dedupe { key, until: now.after(SCHEDULED_ONCE) });
+        }
         let dedupe = workflow.dedupe.as_ref()?;
         match dedupe.key.eval_text(&start_scope(workflow, start)) {
             Ok(key) => {

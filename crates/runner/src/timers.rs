@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use crate::clock::Clock;
 
 /// How long the task sleeps at most, so that it notices when somebody moves the clock.
-const LONGEST_SLEEP: Duration = Duration::from_secs(15);
+pub(crate) const LONGEST_SLEEP: Duration = Duration::from_secs(15);
 
 /// Sets timers; cheap to clone.
 #[derive(Debug, Clone)]

@@ -79,6 +79,13 @@ struct Trigger {
     path: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     roles: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cron: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timezone: Option<&'static str>,
+    /// When it starts next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_at: Option<Timestamp>,
 }
 
 /// A person starts a workflow.
@@ -91,11 +98,11 @@ struct Start {
 }
 
 pub(crate) async fn list(State(app): State<App>) -> Json<List> {
-    let all = app.runner.workflows();
+    let (all, now) = (app.runner.workflows(), app.settings.clock.now());
     let mut list = List { workflows: Vec::new(), left_out: Vec::new(), trouble: None };
     for playbook in all.playbooks() {
         match &playbook.live {
-            Some(live) => list.workflows.push(View::new(playbook, live)),
+            Some(live) => list.workflows.push(View::new(playbook, live, now)),
             None => list.left_out.push(LeftOut {
                 file: playbook.file.clone(),
                 failing_since: playbook.failing_since,
@@ -123,12 +130,15 @@ pub(crate) async fn start(
 }
 
 impl View {
-    fn new(playbook: &Playbook, live: &Live) -> View {
+    fn new(playbook: &Playbook, live: &Live, now: Timestamp) -> View {
         let workflow = &live.workflow;
         let triggers = workflow.triggers.iter().map(|trigger| Trigger {
             kind: trigger.kind,
             path: trigger.path.clone(),
             roles: trigger.roles.clone(),
+            cron: trigger.schedule.as_ref().map(|schedule| schedule.cron().to_owned()),
+            timezone: trigger.schedule.as_ref().map(workflow::Schedule::timezone),
+            next_at: trigger.schedule.as_ref().and_then(|schedule| schedule.next_after(now)),
         });
         View {
             name: workflow.name.clone(),
