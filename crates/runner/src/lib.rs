@@ -6,6 +6,7 @@
 mod children;
 mod clock;
 mod drive;
+mod ended;
 mod error;
 mod executor;
 mod metrics;
@@ -18,6 +19,7 @@ mod turns;
 mod workflows;
 
 pub use clock::Clock;
+pub use ended::Ended;
 pub use error::Error;
 pub use executor::Executor;
 pub use metrics::{Counter, Metric, Sample};

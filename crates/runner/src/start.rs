@@ -47,6 +47,8 @@ pub struct Started {
     pub workflow: String,
     /// Whether the run was there already.
     pub is_duplicate: bool,
+    /// How long whoever sent the alert would like to wait for what the run gives.
+    pub respond_within: Option<Duration>,
 }
 
 /// Whether one of a workflow's triggers takes the alert. It starts one run, however many of them do.
@@ -108,7 +110,8 @@ impl Runner {
             };
             let (started, position) = self.create(new_id(), workflow, start.clone(), in_vain).await?;
             last = last.max(position);
-            received.runs.push(started);
+            let respond_within = triggers.iter().filter_map(|trigger| trigger.respond_within).max();
+            received.runs.push(Started { respond_within, ..started });
         }
         self.shared.store.durable(last).await?;
         Ok(received)
@@ -200,7 +203,12 @@ impl Runner {
             Some(message) => Run::start_in_vain(id, workflow.clone(), start, message, now),
         };
         let answer = shared.commit(&run, records, dedupe).await;
-        let started = |run, is_duplicate| Started { run, workflow: workflow.name.clone(), is_duplicate };
+        let started = |run, is_duplicate| Started {
+            run,
+            workflow: workflow.name.clone(),
+            is_duplicate,
+            respond_within: None,
+        };
         match answer {
             Ok(Appended::At(position)) => {
                 info!(run = %id, workflow = %workflow.name, "run started");

@@ -1,4 +1,5 @@
-//! `POST /hooks/{path}`: an alert arrives. It is answered when it is on disk, and not before.
+//! `POST /hooks/{path}`: an alert arrives. It is answered when it is on disk, and not before; where its playbook says so,
+//! with what the run gave.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,10 +9,12 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, Uri};
-use model::{RunId, Trigger, TriggerKind};
-use runner::{Delivery, Received};
+use axum::response::{IntoResponse as _, Response};
+use model::{RunId, RunStatus, Trigger, TriggerKind};
+use runner::{Delivery, Ended, Received};
 use serde::Serialize;
 use serde_json::Value;
+use tracing::warn;
 
 use crate::access::{Admission, admit_sender};
 use crate::body;
@@ -52,23 +55,46 @@ struct NotStarted {
     reason: &'static str,
 }
 
+/// What the one run of an alert gave.
+#[derive(Serialize)]
+struct Outcome {
+    #[serde(flatten)]
+    started: Started,
+    status: RunStatus,
+    outputs: BTreeMap<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
 pub(crate) async fn receive(
     State(app): State<App>,
     path: Result<Path<String>, PathRejection>,
     request: Request,
-) -> Result<(StatusCode, Json<Receipt>), Problem> {
+) -> Result<Response, Problem> {
     let path = path.map_or_else(|_| String::new(), |Path(path)| path);
     let is_named = app.settings.hooks.contains_key(&path) || app.runner.workflows().has_hook(&path);
-    let answer = take_in(&app, path.clone(), request).await;
-    app.metrics.count(Some(path.as_str()).filter(|_| is_named), &answer);
-    answer
+    let received = take_in(&app, path.clone(), request).await;
+    app.metrics.count(Some(path.as_str()).filter(|_| is_named), &received);
+    let received = received?;
+    Ok(match outcome(&app, &received).await {
+        Some(outcome) => Json(outcome).into_response(),
+        None => (StatusCode::ACCEPTED, Json(Receipt::from(received))).into_response(),
+    })
 }
 
-async fn take_in(
-    app: &Shared,
-    path: String,
-    request: Request,
-) -> Result<(StatusCode, Json<Receipt>), Problem> {
+/// What the run of an alert gave, where its playbook answers with that, the alert has one run only, and it ends in time.
+/// The alert is on disk: whatever goes wrong here, it is not for the sender to send it again.
+async fn outcome(app: &Shared, received: &Received) -> Option<Outcome> {
+    let [started] = received.runs.as_slice() else { return None };
+    let within = started.respond_within?;
+    let _seat = app.waiting.try_acquire().ok()?;
+    let ended = app.runner.ended(started.run, within).await;
+    let ended = ended.inspect_err(|error| warn!(run = %started.run, %error, "the end of a run was not seen"));
+    let Ended { status, outputs, error } = ended.ok()??;
+    Some(Outcome { started: started.clone().into(), status, outputs, error })
+}
+
+async fn take_in(app: &Shared, path: String, request: Request) -> Result<Received, Problem> {
     let (head, body) = request.into_parts();
     let admission = check_sender(app, &path, &head.headers)?;
     let _slot = app.alerts.clone().try_acquire_owned().map_err(|_| Problem::busy())?;
@@ -83,8 +109,7 @@ async fn take_in(
         by: None,
         parent: None,
     };
-    let received = app.runner.receive(Delivery { path, alert, trigger }).await?;
-    Ok((StatusCode::ACCEPTED, Json(received.into())))
+    Ok(app.runner.receive(Delivery { path, alert, trigger }).await?)
 }
 
 fn check_sender<'a>(app: &'a Shared, path: &str, headers: &HeaderMap) -> Result<Admission<'a>, Problem> {
@@ -172,7 +197,7 @@ impl From<Received> for Receipt {
 
 impl From<runner::Started> for Started {
     fn from(started: runner::Started) -> Started {
-        let runner::Started { run, workflow, is_duplicate } = started;
+        let runner::Started { run, workflow, is_duplicate, respond_within: _ } = started;
         Started { run, workflow, duplicate: is_duplicate }
     }
 }

@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Alerts,
     /// Alerts that are on their way to the disk.
     pub(crate) alerts: Arc<Semaphore>,
+    /// Senders that wait for what their run gives.
+    pub(crate) waiting: Semaphore,
     /// Requests of the API that are under way.
     pub(crate) requests: Semaphore,
 }
@@ -49,6 +51,7 @@ pub fn router(runner: Runner, settings: Settings) -> Router {
         callers: settings.tokens.iter().cloned().map(Arc::new).map(Caller).collect(),
         metrics: Alerts::default(),
         alerts: Arc::new(Semaphore::new(settings.most_alerts)),
+        waiting: Semaphore::new(settings.most_waiting),
         requests: Semaphore::new(settings.most_requests),
         settings,
     });

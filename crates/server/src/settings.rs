@@ -22,6 +22,8 @@ pub struct Settings {
     pub body_timeout: Duration,
     /// How many alerts may be on their way to the disk at once; who comes then is asked to come again.
     pub most_alerts: usize,
+    /// How many senders may wait for what their run gives; who comes then is told which run it is, and does not wait.
+    pub most_waiting: usize,
     /// How many requests of the API may be under way at once. Counted apart, so that a storm of alerts does not keep
     /// people from answering.
     pub most_requests: usize,
@@ -60,6 +62,7 @@ impl Default for Settings {
             most_body_bytes: 1024 * 1024,
             body_timeout: Duration::from_secs(30),
             most_alerts: 256,
+            most_waiting: 256,
             most_requests: 64,
             clock: Clock::System,
         }

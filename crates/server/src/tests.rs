@@ -7,5 +7,6 @@ mod decisions;
 mod hostile;
 mod logs;
 mod reload;
+mod respond;
 mod runs;
 mod tcp;

@@ -63,6 +63,8 @@ pub struct Trigger {
     pub path: Option<String>,
     /// Who may start it by hand; empty: anybody with a token.
     pub roles: Vec<String>,
+    /// How long a webhook waits for what the run gives before it answers; none: it does not.
+    pub respond_within: Option<Duration>,
     /// When it starts on its own.
     pub schedule: Option<Schedule>,
     /// Which alerts start it, over `alert` and `trigger`.

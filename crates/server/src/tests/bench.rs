@@ -1,7 +1,7 @@
 //! A router over a runner, a store in memory that can be held up, and calls that a script answers.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -27,7 +27,7 @@ pub(crate) const BO: &str = "token-of-bo-77c2";
 pub(crate) const BOT: &str = "token-of-the-bot-90ab";
 
 const NODES: [&str; 4] = [
-    "node: webhook\nsummary: x\ntrigger: webhook\ninputs:\n  path: { type: string, required: true, summary: x }\n",
+    include_str!("../../../../nodes/core/webhook.yaml"),
     "node: manual\nsummary: x\ntrigger: manual\ninputs:\n  roles: { type: list, summary: x }\n",
     "node: look\nsummary: x\neffect: read\non_doubt: retry\nnative: x\n",
     "node: act\nsummary: x\neffect: disrupt\non_doubt: ask\nnative: x\ntarget: \"host/{{ inputs.on }}\"\ninputs:\n  on: { type: string, required: true, summary: x }\n",
@@ -77,16 +77,19 @@ pub(crate) fn reread(before: &Workflows, texts: &[&str]) -> Workflows {
 #[derive(Default)]
 struct Scripted {
     doubts: AtomicBool,
+    /// How long a call takes.
+    seconds: AtomicU64,
 }
 
 #[async_trait]
 impl Executor for Scripted {
     async fn perform(&self, command: &Command) -> Outcome {
+        tokio::time::sleep(Duration::from_secs(self.seconds.load(Ordering::SeqCst))).await;
         if command.node.name == "act" && self.doubts.load(Ordering::SeqCst) {
             let failure = Failure::new(FailureClass::Timeout, "no answer within 30 s");
             return Outcome::Unknown(failure.help("look at the firewall"));
         }
-        Outcome::Succeeded(json!({}).into())
+        Outcome::Succeeded(json!({ "by": command.node.name }).into())
     }
 }
 
@@ -206,6 +209,11 @@ impl Bench {
         let runner =
             open(self.store.clone(), self.executor.clone(), texts, runner::Settings::default()).await;
         Bench { router: crate::router(runner.clone(), settings()), runner, ..self }
+    }
+
+    /// From now on calls take so long.
+    pub(crate) fn slow_down(&self, seconds: u64) {
+        self.executor.seconds.store(seconds, Ordering::SeqCst);
     }
 
     pub(crate) fn leave_in_doubt(&self) {

@@ -1,6 +1,7 @@
 //! What starts a workflow.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::TriggerKind;
 
@@ -13,6 +14,10 @@ use crate::manifest::{Action, Manifest};
 use crate::schedule::{self, Cron, Missed, Schedule};
 use crate::workflow::Trigger;
 use crate::yaml::{Node, Object, suggest};
+
+/// How long a webhook waits for the outputs where nothing is said, and at most.
+const USUAL_WAIT: Duration = Duration::from_secs(10);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 pub(super) fn read_trigger(node: &Node<'_>, catalog: &Catalog) -> Option<(Trigger, Arc<Manifest>)> {
     let object = node.object(&names(keys::TRIGGER))?;
@@ -32,8 +37,25 @@ pub(super) fn read_trigger(node: &Node<'_>, catalog: &Catalog) -> Option<(Trigge
     let roles = with.as_ref().and_then(|with| with.get("roles")).and_then(|roles| roles.strings());
     let roles = roles.unwrap_or_default();
     let when = object.get("when").and_then(|node| node.condition());
+    let respond_within = with.as_ref().and_then(read_respond);
     let schedule = with.as_ref().filter(|_| kind == TriggerKind::Schedule).and_then(read_schedule);
-    Some((Trigger { kind, path, roles, schedule, when }, manifest))
+    Some((Trigger { kind, path, roles, respond_within, schedule, when }, manifest))
+}
+
+/// How long a webhook waits for the outputs. What may stand for an input is the node's word.
+fn read_respond(with: &Object<'_>) -> Option<Duration> {
+    let wants_outputs = with.get("respond").is_some_and(|node| node.value().as_str() == Some("outputs"));
+    let Some(node) = with.get("within") else { return wants_outputs.then_some(USUAL_WAIT) };
+    if !wants_outputs {
+        let message = "`within` goes with `respond: outputs`: nobody waits here";
+        node.report(Diagnostic::error("wrong-key", node.key_at(), message).help("add `respond: outputs`"));
+        return None;
+    }
+    let within = expr::duration::parse(node.value().as_str()?).ok()?;
+    if within.is_zero() || within > LONGEST_WAIT {
+        return node.not("a time that a sender waits: write more than zero and at most 60s");
+    }
+    Some(within)
 }
 
 fn read_schedule(with: &Object<'_>) -> Option<Schedule> {
@@ -78,6 +100,7 @@ mod tests {
     /// What a playbook with these triggers gives, and the findings.
     fn check(triggers: &str) -> (Vec<Trigger>, String) {
         let mut catalog = Catalog::default();
+        catalog.add("webhook.yaml", include_str!("../../../../nodes/core/webhook.yaml")).unwrap();
         catalog.add("schedule.yaml", include_str!("../../../../nodes/core/schedule.yaml")).unwrap();
         catalog
             .add("set.yaml", "node: set\nsummary: x\neffect: read\non_doubt: retry\nengine: set\n")
@@ -96,6 +119,48 @@ mod tests {
         let shown = triggers.iter().filter_map(|trigger| trigger.schedule.as_ref());
         let shown: Vec<String> = shown.map(|schedule| format!("{schedule} {:?}", schedule.missed)).collect();
         assert_eq!(shown, ["0 8 * * 1-5 Europe/Berlin Skip", "*/5 * * * * UTC RunOnce"]);
+    }
+
+    #[test]
+    fn a_webhook_may_wait_for_the_outputs() {
+        let with = |with: &str| format!("  - {{ uses: webhook, with: {{ path: x, {with} }} }}\n");
+        let waits = |text: &str| check(&with(text)).0.iter().find_map(|trigger| trigger.respond_within);
+        assert_eq!(waits("respond: receipt"), None);
+        assert_eq!(waits("respond: outputs"), Some(Duration::from_secs(10)));
+        assert_eq!(waits("respond: outputs, within: 1m"), Some(Duration::from_secs(60)));
+        let wrong = [
+            "within: 5s",
+            "respond: outputs, within: 61s",
+            "respond: outputs, within: soon",
+            "respond: later",
+        ];
+        assert_snapshot!(check(&wrong.map(with).concat()).1, @r#"
+        error[wrong-key]: `within` goes with `respond: outputs`: nobody waits here
+         --> x.yaml:3:39
+          |
+        3 |   - { uses: webhook, with: { path: x, within: 5s } }
+          |                                       ^^^^^^
+          |
+          = help: add `respond: outputs`
+
+        error[wrong-value]: this is not a time that a sender waits: write more than zero and at most 60s
+         --> x.yaml:4:65
+          |
+        4 |   - { uses: webhook, with: { path: x, respond: outputs, within: 61s } }
+          |                                                                 ^^^
+
+        error[wrong-input]: the input `within` has to be a duration such as 30s, not `"soon"`
+         --> x.yaml:5:65
+          |
+        5 |   - { uses: webhook, with: { path: x, respond: outputs, within: soon } }
+          |                                                                 ^^^^
+
+        error[wrong-input]: the input `respond` has to be one of receipt, outputs, not `"later"`
+         --> x.yaml:6:48
+          |
+        6 |   - { uses: webhook, with: { path: x, respond: later } }
+          |                                                ^^^^^
+        "#);
     }
 
     #[test]
