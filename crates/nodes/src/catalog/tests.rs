@@ -122,7 +122,10 @@ fn what_is_wrong_with_an_added_node_is_said_with_its_place() {
     a.yaml:10:16 unknown-root: there is no `respons.status` here: there are inputs, connection, response, empty
     ");
     let node = NODE.replace("request: { method", "native: close\nx: { method");
-    insta::assert_snapshot!(check(&[("a/connection.yaml", RECIPE), ("a.yaml", &node)]), @"a.yaml:10:1 unknown-key: there is no key `x` here");
+    insta::assert_snapshot!(check(&[("a/connection.yaml", RECIPE), ("a.yaml", &node)]), @"
+    a.yaml:9:9 wrong-value: `close` is not one of the values that stand here
+    a.yaml:10:1 unknown-key: there is no key `x` here
+    ");
     let taken = NODE.replace("ticket.close", "wazuh.get_agent");
     insta::assert_snapshot!(check(&[("a/connection.yaml", RECIPE), ("a.yaml", &taken)]), @"a.yaml:2:7 duplicate-node: there is a node `wazuh.get_agent` already");
 }

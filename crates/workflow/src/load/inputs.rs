@@ -6,7 +6,7 @@ use expr::{Language, ValueTemplate};
 use serde_json::Value;
 
 use crate::diagnostic::Diagnostic;
-use crate::manifest::{EngineNode, Manifest};
+use crate::manifest::{EngineNode, InputKind, Manifest};
 use crate::yaml::{Node, suggest};
 
 pub(super) fn read_inputs(
@@ -25,10 +25,8 @@ pub(super) fn read_inputs(
             node.report(Diagnostic::error("unknown-input", node.key_at(), message).help(help));
             continue;
         }
-        let is_expression =
-            takes_any || input.is_some_and(|input| input.kind == crate::manifest::InputKind::Expression);
-        let language = if is_expression { Language::Expression } else { Language::Text };
-        let Some(values) = node.values(language) else {
+        let kind = input.map_or(InputKind::Expression, |input| input.kind);
+        let Some(values) = read_value(node, kind) else {
             continue;
         };
         if let (ValueTemplate::Literal(value), Some(input)) = (&values, input)
@@ -55,6 +53,27 @@ pub(super) fn read_inputs(
         }
     }
     inputs
+}
+
+/// A value in the language of its input.
+fn read_value(node: &Node<'_>, kind: InputKind) -> Option<ValueTemplate> {
+    if kind == InputKind::Code {
+        return read_code(node);
+    }
+    node.values(if kind == InputKind::Expression { Language::Expression } else { Language::Text })
+}
+
+/// A program is taken as it stands. Nothing is put into it, or the text of an alert could become a part of it.
+fn read_code(node: &Node<'_>) -> Option<ValueTemplate> {
+    let code = node.string()?;
+    if code.contains("{{") {
+        let message = "a program is taken as it stands: nothing is put in for what stands in these braces";
+        let help = "pass the value with another input of the node and read it there; where two braces are meant, \
+                    write a space between them";
+        node.report(Diagnostic::error("template-in-code", node.word_at("{{"), message).help(help));
+        return None;
+    }
+    Some(ValueTemplate::Literal(node.value().clone()))
 }
 
 pub(super) fn wrong_input(node: &Node<'_>, name: &str, message: &str, value: &Value) -> Diagnostic {
