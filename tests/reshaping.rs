@@ -34,6 +34,45 @@ fn the_program_computes_in_a_process_of_its_own() {
     assert_eq!(script("return /(a*)*b/.test('a'.repeat(40))"), late);
 }
 
+const PLAYBOOK: &str = "
+workflow: sources
+triggers: [{ uses: webhook, with: { path: x } }]
+steps:
+  - id: sources
+    uses: jq
+    with: { filter: '[.hits[].ip] | unique', data: '{{ alert }}' }
+  - id: first
+    uses: script
+    with: { code: 'return data[0]', data: '{{ steps.sources.result }}' }
+outputs: { first: steps.first.result }
+";
+
+const TESTS: &str = "
+tests:
+  - name: the first of two
+    alert: { hits: [{ ip: 192.0.2.2 }, { ip: 192.0.2.1 }, { ip: 192.0.2.2 }] }
+    expect: { status: { run: succeeded }, outputs: { first: 192.0.2.1 } }
+  - name: nothing to reshape
+    alert: { hits: none }
+    expect: { status: { sources: failed } }
+";
+
+#[test]
+fn the_tests_of_a_playbook_compute_for_real() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |tests: &str| {
+        std::fs::write(folder.path().join("sources.yaml"), PLAYBOOK).unwrap();
+        std::fs::write(folder.path().join("sources.test.yaml"), tests).unwrap();
+        let output = Command::new(PROGRAM).arg("test").arg(folder.path()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, shown) = check(TESTS);
+    assert_eq!(code, Some(0), "{shown}");
+    let (code, shown) = check(&TESTS.replace("first: 192.0.2.1", "first: 192.0.2.7"));
+    assert_eq!(code, Some(1), "{shown}");
+    assert!(shown.contains("192.0.2.1"), "{shown}");
+}
+
 #[test]
 fn who_starts_that_process_by_hand_gets_nothing() {
     let process = Command::new(PROGRAM).arg(nodes::CHILD).stdin(Stdio::null()).output().unwrap();
