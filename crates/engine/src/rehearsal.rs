@@ -61,6 +61,11 @@ pub fn rehearse<'a>(
     (tests.into_iter().map(move |test| report(workflow, &file, &test, pure)), findings)
 }
 
+/// Checks a test file without playing it.
+pub fn check(workflow: &Workflow, file: &str, text: &str, alerts: &Alerts<'_>) -> Diagnostics {
+    file::read(workflow, file, text, alerts).1
+}
+
 fn report(workflow: &Arc<Workflow>, file: &str, test: &file::Test, pure: &Pure<'_>) -> Report {
     let played = play::play(workflow, test, pure);
     let mut problems = judge::problems(test, &played);

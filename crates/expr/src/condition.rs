@@ -5,13 +5,18 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "the enums are those of cel, which may grow")]
 
+mod syntax;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
 
-use cel::common::ast::{EntryExpr, Expr};
+use cel::common::ast::operators::{ADD, EQUALS, IN, NOT_EQUALS};
+use cel::common::ast::{CallExpr, EntryExpr, Expr, LiteralValue};
 use cel::{Context, Env, ExecutionError, IdedExpr, Program};
 use serde_json::Value;
 
+use crate::bounds::{LONGEST_VALUE, MOST_STEPS, MOST_TEXT, Size};
+use crate::condition::syntax::syntax_error;
 use crate::error::{CompileError, EvalError, deepest_nesting};
 use crate::reference::Reference;
 use crate::scope::{self, Scope};
@@ -46,8 +51,21 @@ pub struct Condition {
     source: String,
     program: Arc<Program>,
     references: Vec<Reference>,
+    compared_with_numbers: Vec<Vec<String>>,
     reads: Reads,
+    work: Work,
+}
+
+/// What an expression does that grows with the data.
+#[derive(Debug, Clone, Copy, Default)]
+struct Work {
     nests_comprehensions: bool,
+    /// The parts that are evaluated for each element.
+    loop_parts: usize,
+    /// The functions on text among them.
+    loop_texts: usize,
+    /// How often texts or lists are put together.
+    additions: usize,
 }
 
 /// Which parts of the data are read: all below a name, or some names of it.
@@ -85,13 +103,13 @@ impl Condition {
         for reference in &walk.references {
             reads.add(&reference.path);
         }
-        let nests_comprehensions = walk.nests_comprehensions;
         Ok(Condition {
             source: source.to_owned(),
             program: Arc::new(program),
             references: walk.references,
+            compared_with_numbers: walk.compared_with_numbers,
             reads,
-            nests_comprehensions,
+            work: walk.work,
         })
     }
 
@@ -103,6 +121,12 @@ impl Condition {
     /// The paths that the expression reads.
     pub fn references(&self) -> &[Reference] {
         &self.references
+    }
+
+    /// The paths that the expression compares with a number that stands in it, by `==`, `!=` or `in`. Text is never equal
+    /// to a number.
+    pub fn compared_with_numbers(&self) -> &[Vec<String>] {
+        &self.compared_with_numbers
     }
 
     /// Evaluates to yes or no; anything else is an error.
@@ -119,23 +143,47 @@ impl Condition {
     /// Evaluates to a JSON value.
     pub fn eval(&self, scope: &Scope) -> Result<Value, EvalError> {
         let value = self.run(scope)?;
-        to_json(&value).ok_or_else(|| EvalError::new(format!("`{}` gives no JSON value", self.source)))
+        let mut left = LONGEST_VALUE;
+        to_json(&value, &mut left).ok_or_else(|| {
+            let what = if left == 0 { "more than 1 MiB" } else { "no JSON value" };
+            EvalError::new(format!("`{}` gives {what}", self.source))
+        })
     }
 
     fn run(&self, scope: &Scope) -> Result<cel::Value, EvalError> {
+        self.check_work(scope)?;
         let mut context = Context::with_env(STANDARD.clone());
         for (name, reads) in &self.reads.names {
             if let Some(value) = scope.data().get(name) {
-                if self.nests_comprehensions && elements(value, reads) > MOST_NESTED_ELEMENTS {
-                    let message = format!("`{}` goes through lists inside each other", self.source);
-                    return Err(EvalError::new(format!(
-                        "{message}, which takes lists of {MOST_NESTED_ELEMENTS} at most"
-                    )));
-                }
                 context.add_variable_from_value(name.clone(), to_cel(value, reads));
             }
         }
         self.program.execute(&context).map_err(|error| self.failed(scope, &error))
+    }
+
+    fn check_work(&self, scope: &Scope) -> Result<(), EvalError> {
+        let Work { nests_comprehensions, loop_parts, loop_texts, additions } = self.work;
+        if loop_parts == 0 && additions == 0 {
+            return Ok(());
+        }
+        let read = (self.reads.names.iter())
+            .filter_map(|(name, reads)| Some(size(scope.data().get(name)?, reads)))
+            .fold(Size { elements: 0, longest: self.source.len() }, Size::and);
+        let refused = |why: &str| Err(EvalError::new(format!("`{}` {why}", self.source)));
+        if nests_comprehensions && read.elements > MOST_NESTED_ELEMENTS {
+            let why = "goes through lists inside each other, which takes lists of";
+            return refused(&format!("{why} {MOST_NESTED_ELEMENTS} at most"));
+        }
+        let steps = read.elements.saturating_mul(additions + 1);
+        let steps = if nests_comprehensions { steps.saturating_mul(read.elements) } else { steps };
+        if steps.saturating_mul(loop_parts) > MOST_STEPS {
+            return refused("goes through lists that are too long for it");
+        }
+        let texts = additions.saturating_mul(additions).saturating_add(steps.saturating_mul(loop_texts));
+        if texts.saturating_mul(read.longest) > MOST_TEXT {
+            return refused("has to do with too much text");
+        }
+        Ok(())
     }
 
     fn failed(&self, scope: &Scope, error: &ExecutionError) -> EvalError {
@@ -177,32 +225,13 @@ impl Reads {
     }
 }
 
-fn syntax_error(source: &str, errors: &cel::ParseErrors) -> CompileError {
-    let Some(first) = errors.errors.first() else {
-        return CompileError::new("this is not a CEL expression");
-    };
-    let line = usize::try_from(first.pos.0).unwrap_or(1).saturating_sub(1);
-    let column = usize::try_from(first.pos.1).unwrap_or(1).saturating_sub(1);
-    let line_start: usize = source.split_inclusive('\n').take(line).map(str::len).sum();
-    let start = (line_start + column).min(source.len());
-    let start = (0..=start).rev().find(|at| source.is_char_boundary(*at)).unwrap_or(0);
-    let end =
-        source.get(start..).and_then(|rest| rest.chars().next()).map_or(start, |c| start + c.len_utf8());
-    let detail: String = first.msg.lines().next().unwrap_or_default().chars().take(160).collect();
-    let mut error = CompileError::new(format!("this is not a CEL expression: {detail}"));
-    error.at = Some(start..end);
-    if source.contains("{{") {
-        error = error.help("decisions are CEL: write `alert.rule.level >= 10`, without braces");
-    }
-    error
-}
-
 #[derive(Default)]
 struct Walk {
     references: Vec<Reference>,
+    compared_with_numbers: Vec<Vec<String>>,
     bound: Vec<String>,
     nodes: usize,
-    nests_comprehensions: bool,
+    work: Work,
 }
 
 impl Walk {
@@ -211,6 +240,7 @@ impl Walk {
         if self.nodes > MOST_NODES {
             return Err(CompileError::new("the expression has more than 400 parts"));
         }
+        self.work.loop_parts += usize::from(comprehensions > 0);
         match &node.expr {
             Expr::Unspecified | Expr::Literal(_) => {}
             Expr::Ident(_) | Expr::Select(_) => return self.path(node, comprehensions),
@@ -218,10 +248,10 @@ impl Walk {
                 let is_named = call.func_name.starts_with(|c: char| c.is_ascii_alphabetic());
                 if is_named && !FUNCTIONS.contains(&call.func_name.as_str()) {
                     let message = format!("there is no function `{}`", call.func_name);
-                    let known = FUNCTIONS.join(", ");
-                    return Err(CompileError::new(message)
-                        .help(format!("there are {known}, all, exists, exists_one, filter, has, map")));
+                    return Err(CompileError::new(message).help(known_functions(&call.func_name)));
                 }
+                self.comparison(call);
+                self.work.add(&call.func_name, comprehensions > 0);
                 for part in call.target.iter().map(Box::as_ref).chain(&call.args) {
                     self.visit(part, comprehensions)?;
                 }
@@ -238,7 +268,7 @@ impl Walk {
                     let message = "more than two of all, exists, filter and map stand inside each other";
                     return Err(CompileError::new(message));
                 }
-                self.nests_comprehensions |= comprehensions > 0;
+                self.work.nests_comprehensions |= comprehensions > 0;
                 self.visit(&each.iter_range, comprehensions)?;
                 self.visit(&each.accu_init, comprehensions)?;
                 let outer = self.bound.len();
@@ -251,6 +281,23 @@ impl Walk {
             }
         }
         Ok(())
+    }
+
+    fn comparison(&mut self, call: &CallExpr) {
+        let [left, right] = call.args.as_slice() else { return };
+        let path = match call.func_name.as_str() {
+            EQUALS | NOT_EQUALS => match (path_of(left), path_of(right)) {
+                (Some(path), None) if is_number(right) => path,
+                (None, Some(path)) if is_number(left) => path,
+                _ => return,
+            },
+            IN => match (path_of(left), &right.expr) {
+                (Some(path), Expr::List(list)) if list.elements.iter().any(is_number) => path,
+                _ => return,
+            },
+            _ => return,
+        };
+        self.compared_with_numbers.push(path);
     }
 
     fn entries(
@@ -285,7 +332,8 @@ impl Walk {
                     if !self.bound.contains(name) {
                         segments.push(name.clone());
                         segments.reverse();
-                        self.references.push(Reference { path: segments, is_optional });
+                        let within = Vec::new();
+                        self.references.push(Reference { path: segments, is_optional, within });
                     }
                     return Ok(());
                 }
@@ -295,15 +343,57 @@ impl Walk {
     }
 }
 
-/// How many elements the lists have that are read.
-fn elements(value: &Value, reads: &Reads) -> usize {
+/// The function that was meant, or all of them.
+fn known_functions(name: &str) -> String {
+    let is_size = ["count", "len", "length"].contains(&name.to_ascii_lowercase().as_str());
+    let close = FUNCTIONS.iter().find(|known| known.eq_ignore_ascii_case(&name.replace('_', "")));
+    match close.copied().or(is_size.then_some("size")) {
+        Some(function) => format!("did you mean `{function}`?"),
+        None => format!("there are {}, all, exists, exists_one, filter, has, map", FUNCTIONS.join(", ")),
+    }
+}
+
+/// The path that an expression is, where it is nothing else.
+fn path_of(node: &IdedExpr) -> Option<Vec<String>> {
+    match &node.expr {
+        Expr::Ident(name) => Some(vec![name.clone()]),
+        Expr::Select(select) => {
+            let mut path = path_of(&select.operand)?;
+            path.push(select.field.clone());
+            Some(path)
+        }
+        _ => None,
+    }
+}
+
+fn is_number(node: &IdedExpr) -> bool {
+    let Expr::Literal(value) = &node.expr else { return false };
+    matches!(value, LiteralValue::Int(_) | LiteralValue::UInt(_) | LiteralValue::Double(_))
+}
+
+impl Work {
+    fn add(&mut self, function: &str, is_in_loop: bool) {
+        // A pattern is compiled each time that it is used.
+        const PATTERN: usize = 10_000;
+        self.additions += usize::from(function == ADD);
+        let is_text = [ADD, "contains", "endsWith", "matches", "startsWith", "string"].contains(&function);
+        if is_in_loop && is_text {
+            self.loop_texts += 1;
+        }
+        if is_in_loop && function == "matches" {
+            self.loop_parts += PATTERN;
+        }
+    }
+}
+
+/// How much there is of what is read.
+fn size(value: &Value, reads: &Reads) -> Size {
     match value {
         Value::Object(object) if !reads.whole && !reads.names.is_empty() => {
-            reads.names.iter().filter_map(|(name, reads)| Some(elements(object.get(name)?, reads))).sum()
+            let read = reads.names.iter().filter_map(|(name, reads)| Some(size(object.get(name)?, reads)));
+            read.fold(Size::default(), Size::and)
         }
-        Value::Object(object) => object.values().map(|value| elements(value, reads)).sum(),
-        Value::Array(list) => list.len() + list.iter().map(|value| elements(value, reads)).sum::<usize>(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+        _ => Size::of(value),
     }
 }
 
@@ -335,11 +425,20 @@ fn to_cel(value: &Value, reads: &Reads) -> cel::Value {
     }
 }
 
-fn to_json(value: &cel::Value) -> Option<Value> {
+/// The value as JSON; none where it has no such form, or where it is longer than what is left.
+fn to_json(value: &cel::Value, left: &mut usize) -> Option<Value> {
+    const SMALLEST: usize = 4;
+    let bytes = if let cel::Value::String(text) = value { text.len() + SMALLEST } else { SMALLEST };
+    *left = left.saturating_sub(bytes);
+    if *left == 0 {
+        return None;
+    }
     Some(match value {
-        cel::Value::List(list) => Value::Array(list.iter().map(to_json).collect::<Option<_>>()?),
+        cel::Value::List(list) => {
+            Value::Array(list.iter().map(|value| to_json(value, left)).collect::<Option<_>>()?)
+        }
         cel::Value::Map(map) => {
-            let entries = map.map.iter().map(|(key, value)| Some((key.to_string(), to_json(value)?)));
+            let entries = map.map.iter().map(|(key, value)| Some((key.to_string(), to_json(value, left)?)));
             Value::Object(entries.collect::<Option<_>>()?)
         }
         cel::Value::Int(number) => (*number).into(),

@@ -14,6 +14,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use crate::bounds::LONGEST_VALUE;
 use crate::duration;
 use crate::scope;
 
@@ -117,7 +118,11 @@ impl HelperDef for Pure {
         _: &mut RenderContext<'reg, 'rc>,
     ) -> Result<ScopedJson<'rc>, RenderError> {
         let values: Vec<&Value> = helper.params().iter().map(|param| param.value()).collect();
-        let result = (self.function)(&values);
+        let result = (self.function)(&values).and_then(|value| match value.as_str() {
+            // Helpers nest, and each can make its text longer.
+            Some(text) if text.len() > LONGEST_VALUE => Err("gives more than 1 MiB".to_owned()),
+            _ => Ok(value),
+        });
         result.map(ScopedJson::Derived).map_err(|message| failed(format!("`{}`: {message}", self.name)))
     }
 }

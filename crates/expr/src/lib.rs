@@ -5,6 +5,7 @@
 
 #![warn(missing_docs)]
 
+mod bounds;
 mod condition;
 pub mod duration;
 mod error;
@@ -14,10 +15,13 @@ mod scope;
 mod template;
 mod value;
 
+#[cfg(test)]
+mod hostile;
+
 pub use condition::Condition;
 pub use error::{CompileError, EvalError};
 pub use helpers::names as helper_names;
 pub use reference::Reference;
 pub use scope::Scope;
 pub use template::Template;
-pub use value::{Language, ValueTemplate};
+pub use value::{Language, Leaf, ValueTemplate};

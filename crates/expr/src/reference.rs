@@ -7,9 +7,16 @@ pub struct Reference {
     pub path: Vec<String>,
     /// Whether the expression copes with a path that leads nowhere: `has(...)`, or the first argument of `default`.
     pub is_optional: bool,
+    /// The helpers and blocks that it stands in, the outermost first: `["upper"]` in `{{ upper alert.host }}`.
+    pub within: Vec<String>,
 }
 
 impl Reference {
+    /// A path that may lead nowhere.
+    pub fn optional(path: Vec<String>) -> Reference {
+        Reference { path, is_optional: true, within: Vec::new() }
+    }
+
     /// The path as text.
     pub fn text(&self) -> String {
         self.path.join(".")

@@ -6,21 +6,26 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "the enums are those of handlebars, which may grow")]
 
+mod syntax;
+
 use handlebars::template::{HelperTemplate, Parameter, Subexpression, TemplateElement};
-use handlebars::{
-    Output, Path, PathSeg, RenderContext, RenderError, RenderErrorReason, Renderable, TemplateErrorReason,
-};
+use handlebars::{Output, Path, PathSeg, RenderContext, RenderError, RenderErrorReason, Renderable};
 use serde_json::Value;
 
+use crate::bounds::{MOST_STEPS, MOST_TEXT, Size};
 use crate::error::{CompileError, EvalError, deepest_nesting};
 use crate::helpers::{self, OPTIONAL, PRESENT, REGISTRY, TEXT};
 use crate::reference::Reference;
 use crate::scope::Scope;
+use crate::template::syntax::syntax_error;
 
 const LONGEST_SOURCE: usize = 8 * 1024;
 const MOST_EXPRESSIONS: usize = 200;
 const DEEPEST_NESTING: usize = 16;
 const LONGEST_OUTPUT: usize = 1024 * 1024;
+
+/// How deep `each` may stand inside `each`.
+const DEEPEST_EACH: usize = 2;
 
 /// A compiled template.
 #[derive(Debug, Clone)]
@@ -28,6 +33,16 @@ pub struct Template {
     source: String,
     form: Form,
     references: Vec<Reference>,
+    repeats: Repeats,
+}
+
+/// What a template does for each element of a list.
+#[derive(Debug, Clone, Copy, Default)]
+struct Repeats {
+    /// How many expressions stand inside `each`.
+    expressions: usize,
+    /// Whether `each` stands inside `each`, or what stands in one reads beyond its element.
+    reads_beyond: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -44,22 +59,35 @@ impl Template {
     /// Compiles a template; at most 8 KiB, 200 expressions and 16 levels.
     pub fn compile(source: &str) -> Result<Template, CompileError> {
         if !source.contains("{{") {
-            return Ok(Template { source: source.to_owned(), form: Form::Literal, references: Vec::new() });
+            return Ok(Template {
+                source: source.to_owned(),
+                form: Form::Literal,
+                references: Vec::new(),
+                repeats: Repeats::default(),
+            });
         }
         check_size(source)?;
         let mut parsed =
             handlebars::Template::compile(source).map_err(|error| syntax_error(source, &error))?;
-        let mut compiler = Compiler { source, references: Vec::new(), each_depth: 0 };
+        let mut compiler = Compiler {
+            source,
+            references: Vec::new(),
+            within: Vec::new(),
+            each_depth: 0,
+            repeats: Repeats::default(),
+        };
         if let Some(single) = single_expression(&parsed) {
             let value = compiler.value_of(single.clone())?;
             return Ok(Template {
                 source: source.to_owned(),
                 form: Form::Value(value),
                 references: compiler.references,
+                repeats: compiler.repeats,
             });
         }
         compiler.rewrite(&mut parsed)?;
-        Ok(Template { source: source.to_owned(), form: Form::Text(parsed), references: compiler.references })
+        let Compiler { references, repeats, .. } = compiler;
+        Ok(Template { source: source.to_owned(), form: Form::Text(parsed), references, repeats })
     }
 
     /// The text that was compiled.
@@ -87,6 +115,7 @@ impl Template {
                 result.map(|value| value.value().clone()).map_err(|error| self.failed(&error))
             }
             Form::Text(template) => {
+                self.check_work(scope)?;
                 let mut text = Capped(String::new());
                 let mut render_context = RenderContext::new(None);
                 let result = template.render(&REGISTRY, scope.context(), &mut render_context, &mut text);
@@ -105,6 +134,36 @@ impl Template {
                 self.source
             ))),
         }
+    }
+
+    fn check_work(&self, scope: &Scope) -> Result<(), EvalError> {
+        const EXPRESSION: usize = 50;
+        if self.repeats.expressions == 0 {
+            return Ok(());
+        }
+        let read = match self.repeats.reads_beyond {
+            true => Size::of(scope.data()),
+            false => {
+                let lists = self.references.iter().filter(|reference| reference.within == ["each"]);
+                let values = lists.filter_map(|reference| {
+                    let path: Vec<&str> = reference.path.iter().map(String::as_str).collect();
+                    scope.get(&path)
+                });
+                values.map(|value| Size::of(value).and(entries(value))).fold(Size::default(), Size::and)
+            }
+        };
+        let (rounds, text) = match self.repeats.reads_beyond {
+            true => (read.elements.saturating_mul(read.elements), read.elements.saturating_mul(read.longest)),
+            false => (read.elements, 0),
+        };
+        let steps = rounds.saturating_mul(self.repeats.expressions * EXPRESSION);
+        if steps > MOST_STEPS || text.saturating_mul(self.repeats.expressions) > MOST_TEXT {
+            let source = shorten(&self.source);
+            return Err(EvalError::new(format!(
+                "`each` goes through lists that are too long for it, in `{source}`"
+            )));
+        }
+        Ok(())
     }
 
     fn failed(&self, error: &RenderError) -> EvalError {
@@ -135,30 +194,6 @@ fn check_size(source: &str) -> Result<(), CompileError> {
     Ok(())
 }
 
-fn syntax_error(source: &str, error: &handlebars::TemplateError) -> CompileError {
-    let message = match error.reason() {
-        TemplateErrorReason::MismatchingClosedHelper(opened, closed) => {
-            format!("`{{{{#{opened}}}}}` is closed by `{{{{/{closed}}}}}`")
-        }
-        TemplateErrorReason::InvalidSyntax(_) => "this is not a template expression".to_owned(),
-        reason => reason.to_string(),
-    };
-    let mut result =
-        CompileError::new(message).help("write `{{ path.to.value }}` or `{{ helper argument }}`");
-    let start = error.pos().map(|(line, column)| {
-        let line_start: usize = source.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
-        (line_start + column.saturating_sub(1)).min(source.len())
-    });
-    let start =
-        start.filter(|start| source.is_char_boundary(*start)).or_else(|| source.find("{{")).unwrap_or(0);
-    let end = source
-        .get(start..)
-        .and_then(|rest| rest.find("}}"))
-        .map_or(source.len(), |length| start + length + 2);
-    result.at = Some(start..end);
-    result
-}
-
 fn single_expression(template: &handlebars::Template) -> Option<&HelperTemplate> {
     let mut elements = template.elements.iter().filter(|element| match element {
         TemplateElement::RawString(text) => !text.is_empty(),
@@ -175,7 +210,10 @@ fn single_expression(template: &handlebars::Template) -> Option<&HelperTemplate>
 struct Compiler<'a> {
     source: &'a str,
     references: Vec<Reference>,
+    /// The helpers and blocks around what is being looked at.
+    within: Vec<String>,
     each_depth: usize,
+    repeats: Repeats,
 }
 
 impl Compiler<'_> {
@@ -208,11 +246,19 @@ impl Compiler<'_> {
             let message = format!("the block `{name}` takes one argument, not {}", block.params.len());
             return Err(CompileError::new(message).at_word(self.source, &name));
         }
+        self.within.push(name.clone());
         for param in &mut block.params {
             *param = self.argument(param.clone(), false)?;
         }
+        self.within.pop();
         let repeats = usize::from(name == "each");
         self.each_depth += repeats;
+        if self.each_depth > DEEPEST_EACH {
+            let message = "more than two `each` stand inside each other";
+            return Err(CompileError::new(message).at_word(self.source, "{{#each"));
+        }
+        self.repeats.reads_beyond |= self.each_depth > 1;
+        self.repeats.expressions += usize::from(self.each_depth > 0);
         for part in [&mut block.template, &mut block.inverse].into_iter().flatten() {
             self.rewrite(part)?;
         }
@@ -222,6 +268,7 @@ impl Compiler<'_> {
 
     /// What stands between `{{` and `}}`, as a parameter that can be expanded to its value.
     fn value_of(&mut self, expression: HelperTemplate) -> Result<Parameter, CompileError> {
+        self.repeats.expressions += usize::from(self.each_depth > 0);
         let is_bare = expression.params.is_empty() && expression.hash.is_empty();
         let parameter = match expression.name {
             Parameter::Name(name) if is_bare => Parameter::Path(self.parse_path(&name)?),
@@ -281,9 +328,11 @@ impl Compiler<'_> {
             return Err(CompileError::new(message).at_word(self.source, &name));
         }
         let mut params = Vec::with_capacity(given.len());
+        self.within.push(name.clone());
         for (index, param) in given.iter().enumerate() {
             params.push(self.argument(param.clone(), name == "default" && index == 0)?);
         }
+        self.within.pop();
         Ok(Parameter::Subexpression(Subexpression::new(Parameter::Name(name), params, Default::default())))
     }
 
@@ -291,6 +340,8 @@ impl Compiler<'_> {
         let Path::Relative((segments, raw)) = path else {
             return Ok(());
         };
+        let is_beyond = raw.contains("..") || raw.starts_with("@root");
+        self.repeats.reads_beyond |= self.each_depth > 0 && is_beyond;
         let is_name = |segment: &PathSeg| matches!(segment, PathSeg::Named(_));
         if !segments.iter().all(is_name) || self.each_depth > 0 {
             if self.each_depth > 0 {
@@ -307,7 +358,8 @@ impl Compiler<'_> {
             PathSeg::Named(name) => Some(name.clone()),
             _ => None,
         });
-        self.references.push(Reference { path: names.collect(), is_optional });
+        let within = self.within.clone();
+        self.references.push(Reference { path: names.collect(), is_optional, within });
         Ok(())
     }
 
@@ -317,9 +369,13 @@ impl Compiler<'_> {
     }
 
     fn unknown_helper(&self, name: &str, kind: &str) -> CompileError {
-        CompileError::new(format!("there is no {kind} `{name}`"))
-            .help(format!("there are {}", helpers::names().join(", ")))
-            .at_word(self.source, name)
+        let names = helpers::names();
+        let close = names.iter().find(|known| known.eq_ignore_ascii_case(&name.replace(['_', '-'], "")));
+        let help = match close {
+            Some(known) => format!("did you mean `{known}`?"),
+            None => format!("there are {}", names.join(", ")),
+        };
+        CompileError::new(format!("there is no {kind} `{name}`")).help(help).at_word(self.source, name)
     }
 }
 
@@ -330,6 +386,10 @@ fn name_of(parameter: &Parameter) -> String {
         Parameter::Literal(value) => value.to_string(),
         _ => String::new(),
     }
+}
+
+fn entries(value: &Value) -> Size {
+    Size { elements: value.as_object().map_or(0, serde_json::Map::len), longest: 0 }
 }
 
 struct Capped(String);

@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use crate::bounds;
 use crate::condition::Condition;
 use crate::error::{CompileError, EvalError};
 use crate::reference::Reference;
 use crate::scope::Scope;
 use crate::template::Template;
+
+/// The most that all leaves together may come to.
+const LONGEST: usize = 8 * 1024 * 1024;
 
 /// JSON with expressions at its leaves, compiled.
 #[derive(Debug, Clone)]
@@ -32,6 +36,15 @@ pub struct Entry {
     value: ValueTemplate,
 }
 
+/// One expression of a value.
+#[derive(Debug, Clone, Copy)]
+pub enum Leaf<'a> {
+    /// Text in Handlebars.
+    Text(&'a Template),
+    /// An expression in CEL.
+    Expression(&'a Condition),
+}
+
 /// Which language the text at the leaves is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
@@ -49,14 +62,19 @@ impl ValueTemplate {
         if errors.is_empty() { Ok(compiled) } else { Err(errors) }
     }
 
-    /// Evaluates every leaf.
+    /// Evaluates every leaf; all together may come to 8 MiB.
     pub fn eval(&self, scope: &Scope) -> Result<Value, EvalError> {
-        match self {
-            ValueTemplate::Literal(value) => Ok(value.clone()),
-            ValueTemplate::Text(template) => template.eval(scope),
-            ValueTemplate::Expression(condition) => condition.eval(scope),
+        self.eval_within(scope, &mut { LONGEST })
+    }
+
+    fn eval_within(&self, scope: &Scope, left: &mut usize) -> Result<Value, EvalError> {
+        let value = match self {
+            ValueTemplate::Literal(value) => value.clone(),
+            ValueTemplate::Text(template) => template.eval(scope)?,
+            ValueTemplate::Expression(condition) => condition.eval(scope)?,
             ValueTemplate::List(items) => {
-                items.iter().map(|item| item.eval(scope)).collect::<Result<_, _>>().map(Value::Array)
+                let items = items.iter().map(|item| item.eval_within(scope, left));
+                return items.collect::<Result<_, _>>().map(Value::Array);
             }
             ValueTemplate::Object(entries) => {
                 let mut object = Map::new();
@@ -64,11 +82,16 @@ impl ValueTemplate {
                     if entry.is_optional && entry.value.reads_nothing(scope) {
                         continue;
                     }
-                    object.insert(key.clone(), entry.value.eval(scope)?);
+                    object.insert(key.clone(), entry.value.eval_within(scope, left)?);
                 }
-                Ok(Value::Object(object))
+                return Ok(Value::Object(object));
             }
+        };
+        *left = left.saturating_sub(bounds::bytes(&value, LONGEST));
+        if *left == 0 {
+            return Err(EvalError::new("the values come to more than 8 MiB"));
         }
+        Ok(value)
     }
 
     /// The paths that the leaves read.
@@ -80,6 +103,20 @@ impl ValueTemplate {
             ValueTemplate::List(items) => items.iter().flat_map(ValueTemplate::references).collect(),
             ValueTemplate::Object(entries) => {
                 entries.values().flat_map(|entry| entry.value.references()).collect()
+            }
+        }
+    }
+
+    /// The expressions at the leaves. Those whose entry is left out where they lead nowhere are not among them.
+    pub fn expressions(&self) -> Vec<Leaf<'_>> {
+        match self {
+            ValueTemplate::Literal(_) => Vec::new(),
+            ValueTemplate::Text(template) => vec![Leaf::Text(template)],
+            ValueTemplate::Expression(condition) => vec![Leaf::Expression(condition)],
+            ValueTemplate::List(items) => items.iter().flat_map(ValueTemplate::expressions).collect(),
+            ValueTemplate::Object(entries) => {
+                let needed = entries.values().filter(|entry| !entry.is_optional);
+                needed.flat_map(|entry| entry.value.expressions()).collect()
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use include_dir::{Dir, include_dir};
-use workflow::{Catalog, Diagnostic, Diagnostics};
+use workflow::{Catalog, Diagnostic, Diagnostics, Rule};
 
 use crate::check;
 use crate::recipe::Recipe;
@@ -25,7 +25,7 @@ impl Recipes {
             let at = check::place_of(text, &recipe.product);
             let message = format!("there is a recipe for `{}` already", recipe.product);
             let mut findings = Diagnostics::new(file, text);
-            findings.push(Diagnostic::error("duplicate-product", at, message));
+            findings.push(Diagnostic::new(Rule::DUPLICATE_PRODUCT, at, message));
             return Err(findings);
         }
         self.recipes.insert(recipe.product.clone(), Arc::new(recipe));

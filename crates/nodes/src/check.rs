@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use expr::{Reference, ValueTemplate};
-use workflow::{Action, Diagnostic, Diagnostics, FailureRule, InputKind, Manifest, NativeNode, Request};
+use workflow::{Action, Diagnostic, Diagnostics, FailureRule, InputKind, Manifest, Request, Rule};
 
 use crate::catalog::Recipes;
 
@@ -15,7 +15,10 @@ pub(crate) fn node(file: &str, text: &str, recipes: &Recipes) -> Result<(), Diag
     check.connection(recipes);
     match &manifest.action {
         Action::Request(request) => check.request(request),
-        Action::Native(native) => check.native(*native),
+        Action::Native(name) => {
+            let message = format!("there is no function `{name}` in this program");
+            check.report(Rule::UNKNOWN_FUNCTION, name, message);
+        }
         Action::Engine(_) | Action::Trigger(_) => {}
     }
     if check.findings.has_errors() { Err(check.findings) } else { Ok(()) }
@@ -32,9 +35,9 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn report(&mut self, rule: &'static str, word: &str, message: String) {
+    fn report(&mut self, rule: &'static Rule, word: &str, message: String) {
         let at = place_of(&self.manifest.text, word);
-        self.findings.push(Diagnostic::error(rule, at, message));
+        self.findings.push(Diagnostic::new(rule, at, message));
     }
 
     fn connection(&mut self, recipes: &Recipes) {
@@ -43,16 +46,7 @@ impl Check<'_> {
             let known: Vec<&str> = recipes.iter().map(|recipe| recipe.product.as_str()).collect();
             let message =
                 format!("there is no connection.yaml for `{product}`: there are {}", known.join(", "));
-            self.report("unknown-product", product, message);
-        }
-    }
-
-    /// The program is an input of its own kind, or text from elsewhere could become a part of it.
-    fn native(&mut self, native: NativeNode) {
-        let name = native.code_input();
-        if self.manifest.inputs.get(name).is_none_or(|input| input.kind != InputKind::Code) {
-            let message = format!("this node needs the input `{name}`, and its type has to be `code`");
-            self.report("wrong-input", "native", message);
+            self.report(Rule::UNKNOWN_PRODUCT, product, message);
         }
     }
 
@@ -75,13 +69,13 @@ impl Check<'_> {
             let text = reference.text();
             if !roots.contains(&reference.root()) {
                 let message = format!("there is no `{text}` here: there are {}", roots.join(", "));
-                self.report("unknown-root", &text, message);
+                self.report(Rule::UNKNOWN_ROOT, &text, message);
                 continue;
             }
             let input = reference.path.get(1).filter(|_| reference.root() == "inputs");
             if let Some(input) = input.filter(|input| !self.manifest.inputs.contains_key(*input)) {
                 let message = format!("there is no input `{input}`");
-                self.report("unknown-input", &text, message);
+                self.report(Rule::UNKNOWN_INPUT, &text, message);
             }
         }
     }
@@ -101,7 +95,7 @@ impl Check<'_> {
             if !is_harmless && !expression.starts_with("urlencode ") {
                 let message =
                     format!("`{expression}` stands in a path as it came: write `urlencode {expression}`");
-                self.report("unescaped-path", expression, message);
+                self.report(Rule::UNESCAPED_PATH, expression, message);
             }
         }
     }

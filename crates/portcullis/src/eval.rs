@@ -9,7 +9,7 @@ use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 use rustyline::{Config, Editor};
 use serde_json::{Map, Value, json};
-use workflow::{Diagnostic, Diagnostics, Workflow};
+use workflow::{Diagnostic, Diagnostics, Rule, Workflow};
 
 use crate::cli::EvalOptions;
 use crate::{check, rehearse, show};
@@ -90,7 +90,7 @@ fn is_colourful() -> bool {
 fn evaluate(text: &str, scope: &Scope) -> Result<Value, Diagnostic> {
     let wrong = |error: CompileError| {
         let at = error.at.unwrap_or(0..text.len());
-        Diagnostic { help: error.help, ..Diagnostic::error("wrong-expression", at, error.message) }
+        Diagnostic { help: error.help, ..Diagnostic::new(Rule::WRONG_EXPRESSION, at, error.message) }
     };
     let (result, references) = if text.contains("{{") {
         let template = Template::compile(text).map_err(wrong)?;
@@ -102,7 +102,7 @@ fn evaluate(text: &str, scope: &Scope) -> Result<Value, Diagnostic> {
     result.map_err(|error| {
         // The expression stands below the message.
         let message = error.message.rsplit_once(", in `").map_or(error.message.as_str(), |(what, _)| what);
-        Diagnostic::error("no-value", missing(text, &references, scope).unwrap_or(0..text.len()), message)
+        Diagnostic::new(Rule::NO_VALUE, missing(text, &references, scope).unwrap_or(0..text.len()), message)
     })
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use nodes::{ConnectionSettings, Recipes, Secret};
 use workflow::yaml::{Document, Node, Object};
-use workflow::{Diagnostic, Diagnostics};
+use workflow::{Diagnostic, Diagnostics, Rule};
 
 const KEYS: [&str; 8] =
     ["listen", "data_dir", "workflows", "nodes", "connections", "hooks", "api", "retention"];
@@ -140,7 +140,7 @@ impl Reader<'_> {
         if !path.exists() {
             let message = format!("there is no folder {}", path.display());
             let help = "relative paths begin at the folder of this file";
-            node.report(Diagnostic::error("missing-path", node.at(), message).help(help));
+            node.report(Diagnostic::new(Rule::MISSING_PATH, node.at(), message).help(help));
         }
         Some(path)
     }
@@ -175,7 +175,7 @@ impl Reader<'_> {
                 })
             };
             if let Some(message) = clash {
-                node.report(Diagnostic::error("duplicate-token", node.at(), message));
+                node.report(Diagnostic::new(Rule::DUPLICATE_TOKEN, node.at(), message));
             }
             tokens.push((token, secret));
         }
@@ -204,7 +204,7 @@ impl Reader<'_> {
         if node.value().is_string() {
             node.hide();
             let finding =
-                Diagnostic::error("secret-literal", node.at(), "a secret does not stand in this file");
+                Diagnostic::new(Rule::SECRET_LITERAL, node.at(), "a secret does not stand in this file");
             node.report(finding.help("write `{ env: NAME }` or `{ file: PATH }`"));
             return None;
         }
@@ -215,7 +215,7 @@ impl Reader<'_> {
             _ => return node.expected("`{ env: NAME }` or `{ file: PATH }`"),
         };
         if value.trim().is_empty() {
-            node.report(Diagnostic::error("empty-secret", node.at(), format!("{source} is empty")));
+            node.report(Diagnostic::new(Rule::EMPTY_SECRET, node.at(), format!("{source} is empty")));
             return None;
         }
         Some(value.as_str().into())
@@ -231,7 +231,7 @@ impl Reader<'_> {
                     std::env::VarError::NotUnicode(_) => "is not UTF-8",
                 };
                 let message = format!("the environment variable {name} {why}");
-                node.report(Diagnostic::error("missing-secret", node.at(), message));
+                node.report(Diagnostic::new(Rule::MISSING_SECRET, node.at(), message));
                 None
             }
         }
@@ -243,7 +243,7 @@ impl Reader<'_> {
             Ok(text) => Some((text.trim_end_matches(['\r', '\n']).to_owned(), path.display().to_string())),
             Err(error) => {
                 let message = format!("cannot read {}: {error}", path.display());
-                node.report(Diagnostic::error("missing-secret", node.at(), message));
+                node.report(Diagnostic::new(Rule::MISSING_SECRET, node.at(), message));
                 None
             }
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::load::Signature;
 use crate::manifest::Manifest;
+use crate::rule::Rule;
 use crate::yaml::suggest;
 
 /// All that playbooks may use, by name: nodes, and each other.
@@ -23,7 +24,7 @@ impl Catalog {
             let mut findings = Diagnostics::new(file, text);
             let at = text.find(&manifest.name).map_or(0..0, |start| start..start + manifest.name.len());
             let message = format!("there is a node `{}` already", manifest.name);
-            findings.push(Diagnostic::error("duplicate-node", at, message));
+            findings.push(Diagnostic::new(Rule::DUPLICATE_NODE, at, message));
             return Err(findings);
         }
         self.nodes.insert(manifest.name.clone(), Arc::new(manifest));

@@ -3,13 +3,17 @@
 use std::fmt;
 use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{
+    Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str,
+};
+
+use crate::rule::Rule;
 
 /// One finding about a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// The rule, in kebab-case.
-    pub rule: &'static str,
+    /// The rule.
+    pub rule: &'static Rule,
     /// Whether the text can be used nevertheless.
     pub severity: Severity,
     /// What is wrong, as a fragment without a full stop.
@@ -32,21 +36,15 @@ pub enum Severity {
 }
 
 impl Diagnostic {
-    /// An error under this rule.
-    pub fn error(rule: &'static str, at: Range<usize>, message: impl Into<String>) -> Diagnostic {
-        Diagnostic {
-            rule,
-            severity: Severity::Error,
-            message: message.into(),
-            at,
-            notes: Vec::new(),
-            help: None,
-        }
+    /// A finding under this rule, as severe as the rule is.
+    pub fn new(rule: &'static Rule, at: Range<usize>, message: impl Into<String>) -> Diagnostic {
+        let severity = rule.severity;
+        Diagnostic { rule, severity, message: message.into(), at, notes: Vec::new(), help: None }
     }
 
-    /// A warning under this rule.
-    pub fn warning(rule: &'static str, at: Range<usize>, message: impl Into<String>) -> Diagnostic {
-        Diagnostic { severity: Severity::Warning, ..Diagnostic::error(rule, at, message) }
+    /// A warning under a rule whose findings are errors in worse cases.
+    pub fn milder(rule: &'static Rule, at: Range<usize>, message: impl Into<String>) -> Diagnostic {
+        Diagnostic { severity: Severity::Warning, ..Diagnostic::new(rule, at, message) }
     }
 
     /// The same finding with a word on what to do.
@@ -64,30 +62,77 @@ impl Diagnostic {
     }
 }
 
+/// How many errors, and how many warnings, are kept of one text.
+const MOST_FINDINGS: usize = 100;
+
+const LONGEST_TEXT: usize = 1000;
+/// Longer lines are not shown: nobody wrote them to be read.
+const LONGEST_LINE: usize = 2000;
+const LONGEST_SNIPPET: usize = 100_000;
+
+/// Shorter words stand in texts by chance.
+const SHORTEST_HIDDEN: usize = 4;
+
 /// All findings about one text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostics {
     file: String,
     source: String,
     findings: Vec<Diagnostic>,
+    /// How many are not kept.
+    left_out: usize,
 }
 
 impl Diagnostics {
     /// No finding yet about this file.
     pub fn new(file: impl Into<String>, source: impl Into<String>) -> Diagnostics {
-        Diagnostics { file: file.into(), source: source.into(), findings: Vec::new() }
+        Diagnostics { file: file.into(), source: source.into(), findings: Vec::new(), left_out: 0 }
     }
 
-    /// Adds a finding.
-    pub fn push(&mut self, diagnostic: Diagnostic) {
-        self.findings.push(diagnostic);
+    /// Adds a finding. Of each severity the first hundred are kept: nobody reads more of one file.
+    pub fn push(&mut self, mut diagnostic: Diagnostic) {
+        for text in [&mut diagnostic.message].into_iter().chain(&mut diagnostic.help) {
+            shorten(text);
+        }
+        let severity = diagnostic.severity;
+        if self.findings.iter().filter(|finding| finding.severity == severity).count() < MOST_FINDINGS {
+            self.findings.push(diagnostic);
+        } else {
+            self.left_out += 1;
+        }
     }
 
-    /// Shows these bytes as stars from now on.
+    /// How many findings there were besides those that are kept.
+    pub fn left_out(&self) -> usize {
+        self.left_out
+    }
+
+    /// Shows these bytes as stars from now on, also where a finding has repeated them.
     pub fn hide(&mut self, at: Range<usize>) {
         let at = self.clamp(&at);
         let stars = "*".repeat(at.len());
+        let hidden = self.source.get(at.clone()).unwrap_or_default().trim().to_owned();
         self.source.replace_range(at, &stars);
+        if hidden.len() < SHORTEST_HIDDEN {
+            return;
+        }
+        for finding in &mut self.findings {
+            let notes = finding.notes.iter_mut().map(|(_, text)| text);
+            for text in [&mut finding.message].into_iter().chain(&mut finding.help).chain(notes) {
+                *text = text.replace(&hidden, "***");
+            }
+        }
+    }
+
+    /// Removes the findings of a rule where another one has the same place.
+    pub(crate) fn drop_doubled(&mut self, rule: &Rule) {
+        let others: Vec<Range<usize>> = self
+            .findings
+            .iter()
+            .filter(|finding| finding.rule != rule)
+            .map(|finding| finding.at.clone())
+            .collect();
+        self.findings.retain(|finding| finding.rule != rule || !others.contains(&finding.at));
     }
 
     /// The findings, in the order of their places.
@@ -100,6 +145,10 @@ impl Diagnostics {
     /// The name under which the text is known.
     pub fn file(&self) -> &str {
         &self.file
+    }
+
+    pub(crate) fn source(&self) -> &str {
+        &self.source
     }
 
     /// Whether the text cannot be used.
@@ -124,7 +173,11 @@ impl Diagnostics {
     pub fn render(&self, is_colourful: bool) -> String {
         let renderer = if is_colourful { Renderer::styled() } else { Renderer::plain() };
         let rendered = self.findings().into_iter().map(|finding| renderer.render(&[self.group(finding)]));
-        rendered.collect::<Vec<_>>().join("\n\n")
+        let mut rendered: Vec<String> = rendered.collect();
+        if self.left_out > 0 {
+            rendered.push(format!("{} more findings in {} are not shown", self.left_out, self.file));
+        }
+        rendered.join("\n\n")
     }
 
     fn group<'a>(&'a self, finding: &'a Diagnostic) -> Group<'a> {
@@ -132,27 +185,56 @@ impl Diagnostics {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let primary = AnnotationKind::Primary.span(self.clamp(&finding.at));
-        let notes = finding
-            .notes
-            .iter()
-            .map(|(at, text)| AnnotationKind::Context.span(self.clamp(at)).label(text.as_str()));
-        let snippet = Snippet::source(self.source.as_str())
-            .path(self.file.as_str())
-            .fold(true)
-            .annotation(primary)
-            .annotations(notes);
-        let group = level.primary_title(finding.message.as_str()).id(finding.rule).element(snippet);
+        let title = level.primary_title(finding.message.as_str()).id(finding.rule.id);
+        let group = match self.snippet(finding) {
+            Some(snippet) => title.element(snippet),
+            None => {
+                let (line, column) = self.line_and_column(finding.at.start);
+                title.element(Origin::path(self.file.as_str()).line(line).char_column(column))
+            }
+        };
         match &finding.help {
-            Some(help) => group.element(Level::HELP.message(help.as_str())),
+            Some(help) => group.element(Level::HELP.message(normalize_untrusted_str(help))),
             None => group,
         }
+    }
+
+    /// The lines that a finding is about; none where they are too long to be read.
+    fn snippet<'a>(&'a self, finding: &'a Diagnostic) -> Option<Snippet<'a, Annotation<'a>>> {
+        let primary = self.clamp(&finding.at);
+        let notes: Vec<(Range<usize>, &str)> =
+            finding.notes.iter().map(|(at, text)| (self.clamp(at), text.as_str())).collect();
+        let starts = notes.iter().map(|(at, _)| at.start).chain([primary.start]);
+        let ends = notes.iter().map(|(at, _)| at.end).chain([primary.end]);
+        let (start, end) = (starts.min()?, ends.max()?);
+        let start = self.source.get(..start)?.rfind('\n').map_or(0, |newline| newline + 1);
+        let end = self.source.get(end..)?.find('\n').map_or(self.source.len(), |newline| end + newline);
+        let text = self.source.get(start..end)?;
+        if text.lines().any(|line| line.len() > LONGEST_LINE) || text.len() > LONGEST_SNIPPET {
+            return None;
+        }
+        let within = |at: Range<usize>| at.start - start..at.end - start;
+        let labels = notes
+            .into_iter()
+            .map(|(at, text)| AnnotationKind::Context.span(within(at)).label(text))
+            .collect::<Vec<_>>();
+        let snippet =
+            Snippet::source(text).line_start(self.line_and_column(start).0).path(self.file.as_str());
+        Some(snippet.fold(true).annotation(AnnotationKind::Primary.span(within(primary))).annotations(labels))
     }
 
     fn clamp(&self, at: &Range<usize>) -> Range<usize> {
         let start = floor_boundary(&self.source, at.start);
         let end = floor_boundary(&self.source, at.end).max(start);
         start..end
+    }
+}
+
+/// Names in a text can be as long as the file.
+fn shorten(text: &mut String) {
+    if text.len() > LONGEST_TEXT {
+        text.truncate(floor_boundary(text, LONGEST_TEXT));
+        text.push_str(" ...");
     }
 }
 

@@ -15,8 +15,10 @@ mod lint;
 mod load;
 mod manifest;
 mod reference;
+mod rule;
 mod schedule;
 mod schema;
+mod secret;
 mod workflow;
 pub mod yaml;
 
@@ -26,9 +28,10 @@ pub use draw::{Format, draw};
 pub use graph::Graph;
 pub use load::{Bundle, Draft, Signature, load};
 pub use manifest::{
-    Action, Effect, EngineNode, FailureRule, Input, InputKind, Manifest, NativeNode, OnDoubt, Request, digest,
+    Action, Effect, EngineNode, FailureRule, Input, InputKind, Manifest, OnDoubt, Request, digest,
 };
 pub use reference::reference;
+pub use rule::{About, Example, Rule};
 pub use schedule::{Missed, Schedule};
 pub use schema::schema;
 pub use workflow::{

@@ -1,11 +1,18 @@
 //! What a playbook says that cannot be right: paths that lead nowhere, and disruption without a gate.
 
+mod expressions;
+mod missing;
+mod outside;
+mod target;
+mod values;
+
 use std::collections::BTreeSet;
 
 use expr::Reference;
 
 use crate::diagnostic::Diagnostic;
 use crate::manifest::{Effect, EngineNode};
+use crate::rule::Rule;
 use crate::workflow::{Step, Workflow};
 use crate::yaml::{Node, Object, suggest};
 
@@ -13,7 +20,12 @@ use crate::yaml::{Node, Object, suggest};
 /// `on_failure`; the item of a `foreach`; and `output` in `until`.
 const ROOTS: [&str; 7] = ["approvals", "errors", "run", "status", "steps", "trigger", "vars"];
 
-pub(crate) fn check(root: &Object<'_>, nodes: &[Node<'_>], workflow: &Workflow) {
+pub(crate) fn check<'a>(root: &Object<'a>, nodes: &[Node<'a>], workflow: &'a Workflow) {
+    let expressions = expressions::in_a_run(root, nodes, workflow);
+    missing::check(workflow, &expressions);
+    values::check(root, workflow, &expressions);
+    target::check(nodes, workflow);
+    outside::check(nodes, workflow);
     for (index, (node, step)) in nodes.iter().zip(&workflow.steps).enumerate() {
         check_step_references(node, index, step, workflow);
         check_gate(node, index, workflow);
@@ -65,7 +77,7 @@ fn check_step_references(node: &Node<'_>, index: usize, step: &Step, workflow: &
         checker.check(&place.below("/skip_if"), skip_if.references());
     }
     for (index, path) in approval.show.iter().enumerate() {
-        let reference = Reference { path: path.clone(), is_optional: true };
+        let reference = Reference::optional(path.clone());
         checker.check(&place.below(&format!("/show/{index}")), [&reference]);
     }
 }
@@ -83,7 +95,7 @@ impl References<'_> {
         for reference in references {
             if let Some((message, help)) = self.problem(reference) {
                 let at = node.word_at(&reference.text());
-                let mut finding = Diagnostic::error("unknown-path", at, message);
+                let mut finding = Diagnostic::new(Rule::UNKNOWN_PATH, at, message);
                 finding.help = help;
                 node.report(finding);
             }
@@ -105,7 +117,8 @@ impl References<'_> {
             let message = format!(
                 "`{key}` is evaluated before the run exists: only `{data}` and `trigger` can be read"
             );
-            node.report(Diagnostic::error("unknown-path", at, message));
+            let help = "write the value itself, or ask for it in the `if` of a step";
+            node.report(Diagnostic::new(Rule::UNKNOWN_PATH, at, message).help(help));
         }
     }
 
@@ -113,7 +126,7 @@ impl References<'_> {
         let root = reference.root();
         let known = || ROOTS.into_iter().chain([self.data_root()]).chain(self.own.iter().copied());
         if !known().any(|known| known == root) {
-            return Some(self.no_root(root, suggest(root, known())));
+            return Some(self.no_root(root, reference.path.len() == 1, suggest(root, known())));
         }
         let name = reference.path.get(1)?;
         match root {
@@ -125,7 +138,10 @@ impl References<'_> {
                     .then(|| (format!("this playbook has no input `{name}`"), Some(help)))
             }
             "vars" if !self.workflow.vars.contains_key(name) => {
-                let help = suggest(name, self.workflow.vars.keys().map(String::as_str));
+                let help = match self.workflow.vars.is_empty() {
+                    true => format!("this playbook has no `vars`: add `vars: {{ {name}: ... }}` at its top"),
+                    false => suggest(name, self.workflow.vars.keys().map(String::as_str)),
+                };
                 Some((format!("there is no variable `{name}`"), Some(help)))
             }
             "steps" | "status" | "errors" | "approvals" => self.step_problem(name, reference),
@@ -138,7 +154,7 @@ impl References<'_> {
         if self.workflow.inputs.is_some() { "inputs" } else { "alert" }
     }
 
-    fn no_root(&self, root: &str, suggestion: String) -> (String, Option<String>) {
+    fn no_root(&self, root: &str, is_word: bool, suggestion: String) -> (String, Option<String>) {
         let is_item = |step: &&Step| step.each.as_ref().is_some_and(|each| each.name == root);
         if root == "alert" {
             let help = "the playbook that calls this one has the alert: take what you need of it as an input";
@@ -152,6 +168,10 @@ impl References<'_> {
             let message = format!("`{root}` is the item of the step `{}`, and is not known here", step.id);
             let help = "`if` and `foreach` are evaluated once, before the items: filter the list instead";
             return (message, Some(help.to_owned()));
+        }
+        if is_word {
+            let help = format!("if it is meant as text, put it in quotes: '{root}'; else: {suggestion}");
+            return (format!("there is no root `{root}`"), Some(help));
         }
         (format!("there is no root `{root}`"), Some(suggestion))
     }
@@ -187,29 +207,36 @@ impl References<'_> {
 }
 
 fn check_gate(node: &Node<'_>, index: usize, workflow: &Workflow) {
-    let Some(step) = workflow.steps.get(index) else {
+    let Some(step) = workflow.steps.get(index).filter(|step| step.effect == Effect::Disrupt) else {
         return;
     };
-    if step.effect != Effect::Disrupt
-        || asks_somebody(step)
-        || is_gated(workflow, index, &mut BTreeSet::new())
-    {
+    if step.each.as_ref().is_some_and(|each| each.max_items.is_none()) {
+        let message =
+            format!("`{}` disrupts once for each item, and nothing says how many are too many", step.id);
+        let help = "add `max_items: 5`: with a longer list the step fails before anything is done";
+        let at = node.below("/foreach").key_at();
+        node.report(Diagnostic::new(Rule::UNBOUNDED_DISRUPTION, at, message).help(help));
+    }
+    if asks_somebody(workflow, step) || is_gated(workflow, index) {
         return;
+    }
+    if step.approval.is_some() {
+        let message =
+            format!("`skip_if` holds whatever the alert is: nobody is asked before `{}` disrupts", step.id);
+        let help = "let it read the alert or a step, or remove it";
+        let at = node.below("/approval/skip_if").at();
+        return node.report(Diagnostic::new(Rule::UNGATED_DISRUPTION, at, message).help(help));
     }
     let message =
         format!("the step `{}` disrupts ({}), and no person is asked before", step.id, step.node.name);
     let help = "give the step an `approval:`, or let it need an approval";
-    node.report(Diagnostic::error("ungated-disruption", node.below("/uses").at(), message).help(help));
+    node.report(Diagnostic::new(Rule::UNGATED_DISRUPTION, node.below("/uses").at(), message).help(help));
 }
 
-/// Whether the step's own gate may ask somebody. A `skip_if` that reads nothing and always holds is no gate.
-fn asks_somebody(step: &Step) -> bool {
+/// Whether the step's own gate may ask somebody. A `skip_if` that holds whatever the alert is leaves no gate.
+fn asks_somebody(workflow: &Workflow, step: &Step) -> bool {
     let Some(approval) = &step.approval else { return false };
-    let always_skips = |condition: &expr::Condition| {
-        condition.references().is_empty()
-            && condition.holds(&expr::Scope::new(serde_json::Value::Null)) == Ok(true)
-    };
-    !approval.skip_if.as_ref().is_some_and(always_skips)
+    !approval.skip_if.as_ref().is_some_and(|condition| target::always_holds(workflow, condition))
 }
 
 /// Whether a step is performed only when a person has approved something before it.
@@ -217,25 +244,22 @@ fn asks_somebody(step: &Step) -> bool {
 /// It is enough that one of its needs is an approval, or is gated itself: a step goes on only when all its needs let it
 /// through, and an approval that did not approve lets nothing through. A need whose status the step's own `if` looks at
 /// proves nothing, for then the step decides for itself.
-fn is_gated(workflow: &Workflow, index: usize, ungated: &mut BTreeSet<usize>) -> bool {
-    if ungated.contains(&index) {
-        return false;
-    }
-    let Some(step) = workflow.steps.get(index) else {
-        return false;
-    };
-    let is_gate = |need: &usize, ungated: &mut BTreeSet<usize>| {
-        let Some(needed) = workflow.steps.get(*need) else {
-            return false;
-        };
-        if step.looks_at_status(&needed.id) {
-            return false;
+fn is_gated(workflow: &Workflow, index: usize) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut let_through = vec![index];
+    while let Some(step) = let_through.pop().and_then(|index| workflow.steps.get(index)) {
+        for need in &step.needs {
+            let Some(needed) = workflow.steps.get(*need) else { continue };
+            if step.looks_at_status(&needed.id) {
+                continue;
+            }
+            if needed.node.engine_node() == Some(EngineNode::Approval) {
+                return true;
+            }
+            if seen.insert(*need) {
+                let_through.push(*need);
+            }
         }
-        needed.node.engine_node() == Some(EngineNode::Approval) || is_gated(workflow, *need, ungated)
-    };
-    let gated = step.needs.iter().any(|need| is_gate(need, ungated));
-    if !gated {
-        ungated.insert(index);
     }
-    gated
+    false
 }

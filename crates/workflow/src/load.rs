@@ -7,6 +7,7 @@ mod step;
 mod trigger;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use expr::Condition;
@@ -19,6 +20,8 @@ use crate::graph::Graph;
 use crate::keys::{self, MOST_STEPS, names};
 use crate::lint;
 use crate::manifest::{Manifest, digest};
+use crate::rule::Rule;
+use crate::secret;
 use crate::workflow::{Concurrency, Dedupe, Needs, OnConflict, Step, Workflow};
 use crate::yaml::{Document, Node, Object};
 use signature::{check_calls, read_parameters};
@@ -48,7 +51,13 @@ pub struct Draft {
 impl Draft {
     /// Reads the YAML.
     pub fn parse(file: &str, text: &str) -> Result<Draft, Diagnostics> {
-        Ok(Draft { document: Document::parse(file, text)?, text: text.to_owned() })
+        Ok(Draft { document: Document::parse(file, text).map_err(secret::report)?, text: text.to_owned() })
+    }
+
+    /// The name of the playbook, and where it stands.
+    pub fn name(&self) -> Option<(&str, Range<usize>)> {
+        let node = self.document.quietly(|| self.document.root().any_object()?.get("workflow"))?;
+        Some((node.value().as_str()?, node.at()))
     }
 
     /// What the playbook shows to those that call it.
@@ -63,7 +72,10 @@ impl Draft {
 
     fn load_as(self, catalog: &Catalog, rules: Rules) -> (Option<Workflow>, Diagnostics) {
         let workflow = read(&self.document, self.text, catalog, rules);
-        let findings = self.document.into_findings();
+        let mut findings = self.document.into_findings();
+        if rules == Rules::All {
+            findings = secret::report(findings);
+        }
         (workflow.filter(|_| !findings.has_errors()), findings)
     }
 }
@@ -123,7 +135,8 @@ fn read(document: &Document, text: String, catalog: &Catalog, rules: Rules) -> O
     let mut step_nodes = root.require("steps").and_then(|node| node.list()).unwrap_or_default();
     if step_nodes.is_empty() || step_nodes.len() > MOST_STEPS {
         let message = format!("a workflow has 1 to {MOST_STEPS} steps, not {}", step_nodes.len());
-        document.report(Diagnostic::error("wrong-value", root.node().at(), message));
+        document.report(Diagnostic::new(Rule::WRONG_VALUE, root.node().at(), message));
+        return None;
     }
     let main_steps = step_nodes.len();
     step_nodes.extend(root.get("on_failure").and_then(|node| node.list()).unwrap_or_default());
@@ -138,9 +151,8 @@ fn read(document: &Document, text: String, catalog: &Catalog, rules: Rules) -> O
     let graph = Graph::new(&edges(&steps, main_steps));
     let graph = graph.map_err(|cycles| report_cycles(&step_nodes, &steps, &cycles)).ok()?;
     let inputs = root.get("inputs").map(|node| read_parameters(&node));
-    if let Some(triggers) = root.get("triggers").filter(|_| inputs.is_some()) {
-        let message = "a playbook with `inputs` is called by others: nothing else starts it";
-        document.report(Diagnostic::error("wrong-key", triggers.key_at(), message).help("remove `triggers`"));
+    if inputs.is_some() {
+        check_called(&root);
     }
     let shown = |step: &Step| Some(catalog.workflows().get(step.callee()?)?.clone());
     let callees = steps.iter().filter_map(shown).map(|callee| (callee.name, callee.outputs)).collect();
@@ -175,6 +187,15 @@ fn read(document: &Document, text: String, catalog: &Catalog, rules: Rules) -> O
     Some(workflow)
 }
 
+/// A playbook that others call has no triggers of its own.
+fn check_called(root: &Object<'_>) {
+    if let Some(triggers) = root.get("triggers") {
+        let message = "a playbook with `inputs` is called by others: nothing else starts it";
+        let finding = Diagnostic::new(Rule::WRONG_KEY, triggers.key_at(), message);
+        triggers.report(finding.help("remove `triggers`"));
+    }
+}
+
 /// What each step waits for. The steps of `on_failure` wait for all others.
 fn edges(steps: &[Step], main_steps: usize) -> Vec<Needs> {
     let waits_for = |(index, step): (usize, &Step)| match index < main_steps {
@@ -201,10 +222,14 @@ fn text_of(object: &Object<'_>, key: &str) -> Option<String> {
 }
 
 fn read_id(node: &Node<'_>) -> Option<StepId> {
-    let id = node.string()?.parse();
-    let report =
-        |error: model::InvalidId| node.report(Diagnostic::error("wrong-id", node.at(), error.to_string()));
-    id.map_err(report).ok()
+    let text = node.string()?;
+    let report = |error: model::InvalidId| {
+        let mut finding = Diagnostic::new(Rule::WRONG_ID, node.at(), error.to_string());
+        let close: String = text.to_ascii_lowercase().replace(['-', ' ', '.'], "_");
+        finding.help = close.parse::<StepId>().is_ok().then(|| format!("write `{close}`"));
+        node.report(finding);
+    };
+    text.parse().map_err(report).ok()
 }
 
 fn read_uses<'a>(object: &Object<'a>, catalog: &Catalog) -> Option<(Node<'a>, Arc<Manifest>)> {
@@ -213,7 +238,7 @@ fn read_uses<'a>(object: &Object<'a>, catalog: &Catalog) -> Option<(Node<'a>, Ar
     if let Some(manifest) = catalog.get(name) {
         return Some((uses, manifest.clone()));
     }
-    let finding = Diagnostic::error("unknown-node", uses.at(), format!("there is no node `{name}`"));
+    let finding = Diagnostic::new(Rule::UNKNOWN_NODE, uses.at(), format!("there is no node `{name}`"));
     uses.report(finding.help(catalog.suggest(name)));
     None
 }
@@ -234,9 +259,9 @@ fn report_cycles(nodes: &[Node<'_>], steps: &[Step], cycles: &[Vec<usize>]) {
         };
         let message = format!("these steps wait for each other: {}", names.join(", "));
         let at = node.below("/needs").key_at();
-        node.report(Diagnostic::error("cycle", at, message).help("remove one of their needs"));
+        node.report(Diagnostic::new(Rule::CYCLE, at, message).help("remove one of their needs"));
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

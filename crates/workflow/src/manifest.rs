@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::keys::{self, names};
+use crate::rule::Rule;
 use crate::yaml::{Document, Node, Object};
 
 /// The description of a node.
@@ -107,8 +108,6 @@ pub enum InputKind {
     Duration,
     /// A value in CEL.
     Expression,
-    /// A program, taken as it stands: braces in it are its own, and nothing is put into it.
-    Code,
 }
 
 /// Who performs a node, and how.
@@ -116,8 +115,8 @@ pub enum InputKind {
 pub enum Action {
     /// An HTTP request, described here.
     Request(Box<Request>),
-    /// A function of ours that computes its output from its inputs, and touches nothing else.
-    Native(NativeNode),
+    /// A function of ours, by name.
+    Native(String),
     /// The engine itself.
     Engine(EngineNode),
     /// Nobody: it starts runs.
@@ -135,25 +134,6 @@ pub enum EngineNode {
     Delay,
     /// Runs another playbook.
     Workflow,
-}
-
-/// The nodes that are a function of ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NativeNode {
-    /// A filter in jq.
-    Jq,
-    /// A script in JavaScript.
-    Script,
-}
-
-impl NativeNode {
-    /// The input that holds the program.
-    pub fn code_input(self) -> &'static str {
-        match self {
-            NativeNode::Jq => "filter",
-            NativeNode::Script => "code",
-        }
-    }
 }
 
 /// An HTTP request, and how its answer is read.
@@ -245,8 +225,7 @@ impl Manifest {
     pub fn output_fields(&self) -> Option<Vec<&str>> {
         match &self.action {
             Action::Request(request) => request.output.as_ref()?.keys(),
-            Action::Native(_) => Some(vec!["result"]),
-            Action::Engine(_) | Action::Trigger(_) => None,
+            Action::Native(_) | Action::Engine(_) | Action::Trigger(_) => None,
         }
     }
 }
@@ -271,11 +250,11 @@ fn read(document: &Document, text: &str) -> Option<Manifest> {
     let target = object.get("target").and_then(|node| node.template());
     if matches!(effect, Some(None | Some(Effect::Disrupt))) && target.is_none() {
         let message = "a node that disrupts says what it acts on: the key `target` is missing";
-        document.report(Diagnostic::error("missing-key", object.node().at(), message));
+        document.report(Diagnostic::new(Rule::MISSING_KEY, object.node().at(), message));
     }
     if matches!(effect, Some(None | Some(Effect::Disrupt))) && on_doubt == Some(OnDoubt::Retry) {
         let message = "what may disrupt is never sent again on its own: write `on_doubt: ask`";
-        document.report(Diagnostic::error("wrong-value", object.node().below("/on_doubt").at(), message));
+        document.report(Diagnostic::new(Rule::WRONG_VALUE, object.node().below("/on_doubt").at(), message));
     }
     let inputs = object.get("inputs").map_or_else(BTreeMap::new, |node| read_inputs(&node));
     let tests = object.get("tests").and_then(|node| node.list()).unwrap_or_default();
@@ -315,7 +294,7 @@ fn read_name(node: &Node<'_>) -> Option<String> {
     };
     if !name.split('.').all(is_word) || name.split('.').count() > 2 {
         let message = format!("`{name}` is not a node's name: write `product.verb_noun`");
-        node.report(Diagnostic::error("wrong-value", node.at(), message));
+        node.report(Diagnostic::new(Rule::WRONG_VALUE, node.at(), message));
         return None;
     }
     Some(name.to_owned())
@@ -351,15 +330,14 @@ fn read_action(object: &Object<'_>) -> Option<Action> {
     let given: Vec<Node<'_>> = ACTIONS.iter().filter_map(|key| object.get(key)).collect();
     let [node] = given.as_slice() else {
         let message = "a node has exactly one of `request`, `native`, `engine` and `trigger`";
-        object.node().report(Diagnostic::error("missing-key", object.node().at(), message));
+        object.node().report(Diagnostic::new(Rule::MISSING_KEY, object.node().at(), message));
         return None;
     };
     if object.get("request").is_some() {
         return read_request(node, object).map(Box::new).map(Action::Request);
     }
     if object.get("native").is_some() {
-        let nodes = [("jq", NativeNode::Jq), ("script", NativeNode::Script)];
-        return node.one_of(&nodes).map(Action::Native);
+        return node.string().map(str::to_owned).map(Action::Native);
     }
     if object.get("engine").is_some() {
         let nodes = [
@@ -409,7 +387,7 @@ impl FailureRule {
             let parsed = node.string()?.parse();
             parsed
                 .map_err(|error: model::InvalidId| {
-                    node.report(Diagnostic::error("wrong-value", node.at(), error.to_string()));
+                    node.report(Diagnostic::new(Rule::WRONG_VALUE, node.at(), error.to_string()));
                 })
                 .ok()
         });
@@ -424,7 +402,7 @@ impl FailureRule {
     }
 }
 
-const KINDS: [(&str, InputKind); 12] = [
+const KINDS: [(&str, InputKind); 11] = [
     ("string", InputKind::String),
     ("integer", InputKind::Integer),
     ("number", InputKind::Number),
@@ -436,7 +414,6 @@ const KINDS: [(&str, InputKind); 12] = [
     ("ip", InputKind::Ip),
     ("duration", InputKind::Duration),
     ("expression", InputKind::Expression),
-    ("code", InputKind::Code),
 ];
 
 /// The types of inputs as descriptions write them.
@@ -455,7 +432,7 @@ impl Input {
     /// Says what is wrong with a value for this input.
     pub fn check(&self, value: &Value) -> Result<(), String> {
         let is_right = match self.kind {
-            InputKind::String | InputKind::Code => value.is_string(),
+            InputKind::String => value.is_string(),
             InputKind::Integer => value.is_i64() || value.is_u64(),
             InputKind::Number => value.is_number(),
             InputKind::Boolean => value.is_boolean(),
@@ -481,7 +458,7 @@ impl Input {
 impl InputKind {
     pub(crate) fn describe(self) -> &'static str {
         match self {
-            InputKind::String | InputKind::Code => "text",
+            InputKind::String => "text",
             InputKind::Integer => "a whole number",
             InputKind::Number => "a number",
             InputKind::Boolean => "true or false",

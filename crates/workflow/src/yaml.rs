@@ -5,7 +5,9 @@
 //! merge keys, equal keys, several documents, deep nesting.
 
 mod document;
+mod example;
 mod node;
+mod trap;
 
 pub use document::Document;
 pub use node::{Node, Object, suggest};

@@ -47,8 +47,8 @@ fn a_path_that_leads_nowhere_is_an_error_that_says_what_is_there() {
 
 #[test]
 fn what_is_not_cel_is_refused_with_its_place() {
-    assert_snapshot!(check("alert.rule.level >> 3"), @"Some(18..19) this is not a CEL expression: Syntax error: extraneous input '>' expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}");
-    assert_snapshot!(check("{{ alert.rule.level }}"), @"Some(20..21) this is not a CEL expression: Syntax error: mismatched input '}' expecting {'==', '!=', 'in', '<', '<=', '>=', '>', '&&', '||', '[', '.', '-', '?', ':', '+', '*', '/', '%'}");
+    assert_snapshot!(check("alert.rule.level >> 3"), @"Some(18..19) this is not a CEL expression: `>` cannot stand here");
+    assert_snapshot!(check("{{ alert.rule.level }}"), @"Some(0..22) a decision takes no braces");
 }
 
 #[test]

@@ -75,8 +75,8 @@ fn what_is_not_a_template_is_refused_with_its_place() {
     assert_snapshot!(check("a {{ uper steps.host.name }}"), @"there is no helper `uper` [uper]");
     assert_snapshot!(check("{{ upper }}"), @"the helper `upper` needs arguments [upper]");
     assert_snapshot!(check("{{ gt alert.rule.level }}"), @"the helper `gt` takes 2 arguments, not 1 [gt]");
-    assert_snapshot!(check("{{#if x}}a{{/unless}}"), @"`{{#if}}` is closed by `{{/unless}}` [{{/unless}}]");
-    assert_snapshot!(check("{{ alert.rule.level"), @"this is not a template expression []");
+    assert_snapshot!(check("{{#if x}}a{{/unless}}"), @"`{{#if}}` is closed by `{{/unless}}` [{{#if x}}]");
+    assert_snapshot!(check("{{ alert.rule.level"), @"`{{` is never closed [{{ alert.rule.level]");
     assert_snapshot!(check("{{> other}}"), @"partials and decorators are not part of the playbook language [{{]");
     assert_snapshot!(check("{{#with alert}}{{/with}}"), @"there is no block `with` [with]");
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use expr::{Condition, Language, Reference, ValueTemplate};
 use workflow::yaml::{Document, Node, Object};
-use workflow::{Diagnostic, Diagnostics, FailureRule};
+use workflow::{Diagnostic, Diagnostics, FailureRule, Rule};
 
 use crate::check::place_of;
 use crate::recipe::{Credential, Login, Recipe, Setting, TokenLogin};
@@ -83,7 +83,7 @@ const TAKEN: [&str; 6] = ["product", "url", "tls", "proxy", "in_flight", "connec
 fn read_settings(node: &Node<'_>) -> BTreeMap<String, Setting> {
     for (name, setting) in node.entries().iter().filter(|(name, _)| TAKEN.contains(name)) {
         let message = format!("every connection has a `{name}`: give the setting another name");
-        node.report(Diagnostic::error("wrong-value", setting.key_at(), message));
+        node.report(Diagnostic::new(Rule::WRONG_VALUE, setting.key_at(), message));
     }
     let read = |node: &Node<'_>| {
         let object = node.object(&["required", "secret", "summary"])?;
@@ -159,7 +159,7 @@ fn read_token(node: &Node<'_>) -> Option<TokenLogin> {
 /// Every expression reads what there is: settings on the way out, the answer on the way back.
 fn check_expressions(recipe: &Recipe, object: &Object<'_>) {
     let report = |word: &str, message: String| {
-        object.node().report(Diagnostic::error("unknown-root", place_of(&recipe.text, word), message));
+        object.node().report(Diagnostic::new(Rule::UNKNOWN_ROOT, place_of(&recipe.text, word), message));
     };
     let needed = recipe.logins.iter().flat_map(Login::needs);
     let headers = recipe.headers.iter().flat_map(ValueTemplate::references);

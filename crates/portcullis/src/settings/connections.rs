@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use nodes::{ConnectionSettings, Recipe, Recipes, Secret, Tls};
-use workflow::Diagnostic;
 use workflow::yaml::{Node, Object, suggest};
+use workflow::{Diagnostic, Rule};
 
 use super::Reader;
 
@@ -29,7 +29,7 @@ impl Reader<'_> {
             let at = object.get("product").map_or_else(|| node.key_at(), |node| node.at());
             let help = suggest(&product, recipes.iter().map(|recipe| recipe.product.as_str()));
             let finding =
-                Diagnostic::error("unknown-product", at, format!("there is no product `{product}`"));
+                Diagnostic::new(Rule::UNKNOWN_PRODUCT, at, format!("there is no product `{product}`"));
             node.report(finding.help(help));
             return None;
         };
@@ -58,7 +58,7 @@ impl Reader<'_> {
             Some(rest) if rest.contains('@') => {
                 node.hide();
                 let finding =
-                    Diagnostic::error("secret-literal", node.at(), "a URL holds no user and no password");
+                    Diagnostic::new(Rule::SECRET_LITERAL, node.at(), "a URL holds no user and no password");
                 node.report(finding.help("give them as settings of the connection"));
                 None
             }
@@ -73,7 +73,7 @@ impl Reader<'_> {
                 None if setting.is_required => {
                     let message = format!("the setting `{name}` is missing: {}", setting.summary);
                     let node = object.node();
-                    node.report(Diagnostic::error("missing-key", node.key_at(), message));
+                    node.report(Diagnostic::new(Rule::MISSING_KEY, node.key_at(), message));
                     None
                 }
                 None => None,
@@ -94,7 +94,7 @@ impl Reader<'_> {
                     Ok(pem) => Some(Tls::Authority(pem)),
                     Err(error) => {
                         let message = format!("cannot read {}: {error}", path.display());
-                        file.report(Diagnostic::error("missing-path", file.at(), message));
+                        file.report(Diagnostic::new(Rule::MISSING_PATH, file.at(), message));
                         None
                     }
                 }
@@ -112,7 +112,7 @@ impl Reader<'_> {
             let command =
                 "openssl s_client -connect HOST:55000 </dev/null | openssl x509 -noout -fingerprint -sha256";
             node.report(
-                Diagnostic::error("wrong-value", node.at(), message).help(format!("`{command}` shows it")),
+                Diagnostic::new(Rule::WRONG_VALUE, node.at(), message).help(format!("`{command}` shows it")),
             );
             return None;
         }

@@ -199,3 +199,15 @@ api:
       |               ^^
     "#);
 }
+
+#[test]
+fn the_examples_of_the_rules_on_settings_have_their_findings() {
+    for rule in workflow::Rule::all().filter(|rule| rule.about == workflow::About::Settings) {
+        let wrong = check(&rule.wrong.text());
+        let ids: Vec<&str> =
+            wrong.split("error[").skip(1).filter_map(|rest| rest.split(']').next()).collect();
+        assert_eq!(ids, [rule.id], "{wrong}");
+        let right = check(&rule.right.text());
+        assert!(right.starts_with("Settings"), "{rule}: {right}");
+    }
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::Timestamp;
-use workflow::{Catalog, Diagnostic, Diagnostics, Signature, Workflow};
+use workflow::{Catalog, Diagnostic, Diagnostics, Rule, Signature, Workflow};
 
 use super::{Found, Live, Playbook, Workflows};
 
@@ -66,7 +66,7 @@ fn parse(found: Found) -> (Found, Parsed) {
         Ok(text) => workflow::Draft::parse(&found.file, text),
         Err(reason) => {
             let mut findings = Diagnostics::new(&found.file, "");
-            findings.push(Diagnostic::error("unreadable", 0..0, reason.as_str()));
+            findings.push(Diagnostic::new(Rule::UNREADABLE, 0..0, reason.as_str()));
             Err(findings)
         }
     };
@@ -117,7 +117,7 @@ impl<'a> Draft<'a> {
         let at = newest.text.find(&name).map_or(0..0, |start| start..start + name.len());
         let holder = files.get(holder).map_or("another file", String::as_str);
         let message = format!("there is a workflow `{name}` already, in {holder}");
-        let finding = Diagnostic::error("duplicate-workflow", at, message);
+        let finding = Diagnostic::new(Rule::DUPLICATE_WORKFLOW, at, message);
         self.findings.push(finding.help("give one of the two another name"));
         if let Some(old) = self.old() {
             by_name.entry(old.workflow.name.clone()).or_insert(index);

@@ -159,7 +159,7 @@ fn findings(of: &Diagnostics) -> Vec<Finding> {
     let finding = |finding: &Diagnostic| {
         let (line, column) = of.line_and_column(finding.at.start);
         Finding {
-            rule: finding.rule,
+            rule: finding.rule.id,
             severity: match finding.severity {
                 Severity::Error => "error",
                 Severity::Warning => "warning",

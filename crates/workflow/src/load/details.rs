@@ -7,6 +7,7 @@ use model::{Asked, StepId};
 use crate::diagnostic::Diagnostic;
 use crate::keys::{self, names};
 use crate::load::text_of;
+use crate::rule::Rule;
 use crate::workflow::{Approval, Each, OnItemError, Retry, RetryOn};
 use crate::yaml::{Node, Object, suggest};
 
@@ -19,12 +20,9 @@ pub(super) fn read_retry(node: &Node<'_>, is_polled: bool) -> Option<Retry> {
     });
     let on = if is_polled { object.get("on") } else { object.require("on") };
     let on = on.and_then(|node| node.list()).unwrap_or_default();
-    Some(Retry {
-        max: u32::try_from(max?).unwrap_or(u32::MAX),
-        wait: object.get("wait").and_then(|node| node.duration()).unwrap_or(Duration::from_secs(1)),
-        backoff: backoff?,
-        on: on.iter().filter_map(read_retry_on).collect(),
-    })
+    let on = on.iter().filter_map(read_retry_on).collect();
+    let wait = object.get("wait").and_then(|node| node.duration()).unwrap_or(Duration::from_secs(1));
+    Some(Retry { max: u32::try_from(max?).unwrap_or(u32::MAX), wait, backoff: backoff?, on })
 }
 
 pub(super) fn read_retry_on(node: &Node<'_>) -> Option<RetryOn> {
@@ -36,7 +34,7 @@ pub(super) fn read_retry_on(node: &Node<'_>) -> Option<RetryOn> {
         (_, Ok(class)) => Some(RetryOn::Class(class)),
         (_, Err(_)) => {
             let finding =
-                Diagnostic::error("wrong-value", node.at(), format!("`{text}` is not a class of failures"));
+                Diagnostic::new(Rule::WRONG_VALUE, node.at(), format!("`{text}` is not a class of failures"));
             node.report(finding.help(suggest(text, keys::CLASSES.iter().copied())));
             None
         }
@@ -64,7 +62,7 @@ pub(super) fn read_each(object: &Object<'_>) -> Option<Each> {
         for node in BELONGING.into_iter().filter_map(|key| object.get(key)) {
             let message = "this belongs to `foreach`, which the step does not have";
             let help = "add `foreach:` with a list, or remove this key";
-            node.report(Diagnostic::error("wrong-key", node.key_at(), message).help(help));
+            node.report(Diagnostic::new(Rule::WRONG_KEY, node.key_at(), message).help(help));
         }
         return None;
     };
@@ -99,7 +97,7 @@ pub(super) fn read_approval(node: &Node<'_>, is_gate: bool) -> Option<Approval> 
     let expires = object.get("expires").and_then(|node| node.time_limit());
     if object.get("expires").is_none() {
         let message = "this question never lapses: the run waits for ever if nobody answers";
-        node.report(Diagnostic::warning("no-expiry", node.key_at(), message).help("add `expires: 30m`"));
+        node.report(Diagnostic::new(Rule::NO_EXPIRY, node.key_at(), message).help("add `expires: 30m`"));
     }
     Some(Approval {
         skip_if: object.get("skip_if").and_then(|node| node.condition()),

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::diagnostic::Diagnostic;
 use crate::manifest::Input;
+use crate::rule::Rule;
 use crate::workflow::Workflow;
 use crate::yaml::{Document, Node, suggest};
 
@@ -56,13 +57,13 @@ pub(super) fn check_calls(nodes: &[Node<'_>], workflow: &Workflow, known: &BTree
             let message = format!("there is no playbook `{callee}` beside this one");
             let callable =
                 known.values().filter(|other| other.inputs.is_some()).map(|other| other.name.as_str());
-            node.report(Diagnostic::error("unknown-workflow", at, message).help(suggest(callee, callable)));
+            node.report(Diagnostic::new(Rule::UNKNOWN_WORKFLOW, at, message).help(suggest(callee, callable)));
             continue;
         };
         if let Some(path) = way_back(callee, &workflow.name, known) {
             let message = format!("this playbook would call itself: {}", path.join(" calls "));
             node.report(
-                Diagnostic::error("recursion", at.clone(), message).help("remove one of these calls"),
+                Diagnostic::new(Rule::RECURSION, at.clone(), message).help("remove one of these calls"),
             );
         }
         match &signature.inputs {
@@ -70,7 +71,7 @@ pub(super) fn check_calls(nodes: &[Node<'_>], workflow: &Workflow, known: &BTree
             None => {
                 let message = format!("`{callee}` is started by its triggers, and cannot be called");
                 let help = format!("give `{callee}` an `inputs:` instead of `triggers:`");
-                node.report(Diagnostic::error("unknown-workflow", at, message).help(help));
+                node.report(Diagnostic::new(Rule::UNKNOWN_WORKFLOW, at, message).help(help));
             }
         }
     }
@@ -89,13 +90,13 @@ fn check_call(node: &Node<'_>, callee: &str, inputs: &BTreeMap<String, Input>) {
         let Some(input) = inputs.get(*name) else {
             let message = format!("the playbook `{callee}` has no input `{name}`");
             let help = suggest(name, inputs.keys().map(String::as_str));
-            node.report(Diagnostic::error("unknown-input", value.key_at(), message).help(help));
+            node.report(Diagnostic::new(Rule::UNKNOWN_INPUT, value.key_at(), message).help(help));
             continue;
         };
         let is_literal = !value.value().to_string().contains("{{");
         if let Some(Err(message)) = is_literal.then(|| input.check(value.value())) {
             let message = format!("the input `{name}` of `{callee}` {message}");
-            node.report(Diagnostic::error("wrong-input", value.at(), message));
+            node.report(Diagnostic::new(Rule::WRONG_INPUT, value.at(), message));
         }
     }
     let is_missing = |name: &&String| !given.iter().any(|(given, _)| given == *name);
@@ -104,7 +105,7 @@ fn check_call(node: &Node<'_>, callee: &str, inputs: &BTreeMap<String, Input>) {
             let what = if input.summary.is_empty() { input.kind.as_str() } else { &input.summary };
             let message = format!("the playbook `{callee}` needs the input `{name}`: {what}");
             let at = given_node.as_ref().unwrap_or(&with).key_at();
-            node.report(Diagnostic::error("missing-input", at, message));
+            node.report(Diagnostic::new(Rule::MISSING_INPUT, at, message));
         }
     }
 }

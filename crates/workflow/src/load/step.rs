@@ -12,6 +12,7 @@ use crate::load::details::{read_approval, read_each, read_retry};
 use crate::load::inputs::read_inputs;
 use crate::load::{read_id, read_uses, text_of};
 use crate::manifest::{Action, EFFECTS, Effect, EngineNode, Manifest, OnDoubt};
+use crate::rule::Rule;
 use crate::workflow::{Needs, OnError, Step};
 use crate::yaml::{Node, Object, suggest};
 
@@ -24,7 +25,7 @@ pub(super) fn read_ids(steps: &[Node<'_>]) -> BTreeMap<StepId, usize> {
         let Some(id) = read_id(&id_node) else { continue };
         if let Some(first) = ids.get(&id).and_then(|first| steps.get(*first)) {
             let finding =
-                Diagnostic::error("duplicate-id", id_node.at(), format!("there are two steps `{id}`"));
+                Diagnostic::new(Rule::DUPLICATE_ID, id_node.at(), format!("there are two steps `{id}`"));
             node.report(finding.note(first.below("/id").at(), "the other one"));
             continue;
         }
@@ -52,7 +53,7 @@ pub(super) fn read_step(
     let (uses, manifest) = read_uses(&object, catalog)?;
     if matches!(manifest.action, Action::Trigger(_)) {
         let message = format!("`{}` starts workflows and is no step", manifest.name);
-        node.report(Diagnostic::error("wrong-node", uses.at(), message).help("put it under `triggers:`"));
+        node.report(Diagnostic::new(Rule::WRONG_NODE, uses.at(), message).help("put it under `triggers:`"));
         return None;
     }
     let effect = read_effect(&object, &manifest);
@@ -66,12 +67,12 @@ pub(super) fn read_step(
             if let Some(on_error) = object.get("on_error") {
                 let message = "an approval that fails lets nothing through";
                 on_error.report(
-                    Diagnostic::error("wrong-key", on_error.key_at(), message).help("remove this key"),
+                    Diagnostic::new(Rule::WRONG_KEY, on_error.key_at(), message).help("remove this key"),
                 );
             }
             if let Some(gate) = gate {
                 let message = "an approval needs no approval of its own";
-                gate.report(Diagnostic::error("wrong-key", gate.key_at(), message));
+                gate.report(Diagnostic::new(Rule::WRONG_KEY, gate.key_at(), message));
             }
             (with.as_ref().or(Some(node)).and_then(|with| read_approval(with, false)), BTreeMap::new())
         }
@@ -112,19 +113,21 @@ pub(super) fn read_needs(
         return index.checked_sub(1).filter(|previous| part.contains(previous)).into_iter().collect();
     };
     let mut needs = Needs::new();
-    for need in node.list().unwrap_or_default() {
+    // One name without brackets is wrong, and yet it is clear what was meant: what follows from it is checked.
+    let named = node.list().unwrap_or_else(|| vec![node.clone()]);
+    for need in named.into_iter().filter(|need| need.value().is_string() || node.value().is_array()) {
         let Some(name) = need.string() else { continue };
         match name.parse::<StepId>().ok().and_then(|id| ids.get(&id)) {
             Some(step) if !part.contains(step) => {
                 let message = format!("`{name}` stands in the other part of the playbook");
                 let help = "`on_failure` begins when all steps have ended: its steps need only each other";
-                need.report(Diagnostic::error("unknown-step", need.at(), message).help(help));
+                need.report(Diagnostic::new(Rule::UNKNOWN_STEP, need.at(), message).help(help));
             }
             Some(step) if !needs.contains(step) => needs.push(*step),
             Some(_) => {}
             None => {
                 let finding =
-                    Diagnostic::error("unknown-step", need.at(), format!("there is no step `{name}`"));
+                    Diagnostic::new(Rule::UNKNOWN_STEP, need.at(), format!("there is no step `{name}`"));
                 need.report(finding.help(suggest(name, ids.keys().map(StepId::as_str))));
             }
         }
@@ -138,7 +141,7 @@ pub(super) fn read_effect(object: &Object<'_>, manifest: &Manifest) -> Effect {
         (Some(effect), None) => effect,
         (Some(effect), Some(node)) => {
             let message = format!("the node `{}` says itself what it does", manifest.name);
-            node.report(Diagnostic::error("wrong-key", node.key_at(), message).help("remove this key"));
+            node.report(Diagnostic::new(Rule::WRONG_KEY, node.key_at(), message).help("remove this key"));
             effect
         }
         (None, Some(node)) => node.one_of(&EFFECTS).unwrap_or(Effect::Disrupt),
@@ -146,8 +149,9 @@ pub(super) fn read_effect(object: &Object<'_>, manifest: &Manifest) -> Effect {
             let message =
                 format!("the key `effect` is missing: `{}` cannot know what the call does", manifest.name);
             let help = "say `read` (it looks), `write` (it changes what disturbs nobody) or `disrupt`";
-            object.node().report(Diagnostic::error("missing-key", object.node().at(), message).help(help));
-            Effect::Disrupt
+            object.node().report(Diagnostic::new(Rule::MISSING_KEY, object.node().at(), message).help(help));
+            // Not known, and reported: whether it needs a gate is not the question yet.
+            Effect::Write
         }
     }
 }
@@ -156,10 +160,10 @@ fn check_until(object: &Object<'_>, effect: Effect, manifest: &Manifest) {
     let Some(until) = object.get("until") else { return };
     let finding = if effect != Effect::Read || manifest.engine_node().is_some() {
         let message = "only a step that looks is performed until something holds";
-        Diagnostic::error("wrong-key", until.key_at(), message).help("remove `until`")
+        Diagnostic::new(Rule::WRONG_KEY, until.key_at(), message).help("remove `until`")
     } else if object.get("retry").is_none() {
         let message = "`until` needs a `retry` that says how often and how long";
-        Diagnostic::error("missing-key", until.key_at(), message)
+        Diagnostic::new(Rule::MISSING_KEY, until.key_at(), message)
             .help("add `retry: { max: 20, wait: 15s, backoff: 1 }`")
     } else {
         return;
@@ -175,17 +179,17 @@ fn check_engine_step(object: &Object<'_>, manifest: &Manifest) {
             "`{}` is performed by the engine and makes no call: this means nothing here",
             manifest.name
         );
-        node.report(Diagnostic::error("wrong-key", node.key_at(), message).help("remove this key"));
+        node.report(Diagnostic::new(Rule::WRONG_KEY, node.key_at(), message).help("remove this key"));
     }
     if let Some(foreach) = object.get("foreach").filter(|_| engine_node == EngineNode::Approval) {
         let message = "an approval of its own is asked once, not for each item";
         let help = "give the step that acts on the items an `approval:`: then each item is asked for";
-        foreach.report(Diagnostic::error("wrong-key", foreach.key_at(), message).help(help));
+        foreach.report(Diagnostic::new(Rule::WRONG_KEY, foreach.key_at(), message).help(help));
     }
     if let Some(approval) = object.get("approval").filter(|_| engine_node == EngineNode::Workflow) {
         let message = "a playbook that is called has gates of its own";
         let help = "put the gate before what disrupts there, or an `approval` step before this one";
-        approval.report(Diagnostic::error("wrong-key", approval.key_at(), message).help(help));
+        approval.report(Diagnostic::new(Rule::WRONG_KEY, approval.key_at(), message).help(help));
     }
     if engine_node == EngineNode::Workflow {
         let callee = object.get("with").and_then(|with| with.any_object()?.get("workflow"));
@@ -194,7 +198,7 @@ fn check_engine_step(object: &Object<'_>, manifest: &Manifest) {
         {
             let message = "which playbook is called has to stand in the file";
             callee.report(
-                Diagnostic::error("wrong-value", callee.at(), message)
+                Diagnostic::new(Rule::WRONG_VALUE, callee.at(), message)
                     .help("write its name, as in `enrich_hash`"),
             );
         }
@@ -211,12 +215,12 @@ pub(super) fn check_declared_read(object: &Object<'_>, with: Option<&Node<'_>>) 
         "GET" | "HEAD" => return,
         "POST" => {
             let message = "this step says that it only looks, and sends POST";
-            Diagnostic::warning("declared-read", at, message)
+            Diagnostic::milder(Rule::DECLARED_READ, at, message)
                 .help("that is right for a search, and for little else")
         }
         _ => {
             let message = format!("a step that sends {text} does not only look");
-            Diagnostic::error("declared-read", at, message).help("say `effect: write` or `effect: disrupt`")
+            Diagnostic::new(Rule::DECLARED_READ, at, message).help("say `effect: write` or `effect: disrupt`")
         }
     };
     object.node().report(finding);

@@ -1,10 +1,14 @@
+use std::sync::LazyLock;
+
 use insta::assert_snapshot;
 
 use super::*;
 
+mod hostile;
 mod language;
+mod wrong;
 
-const NODES: [(&str, &str); 6] = [
+const NODES: [(&str, &str); 5] = [
     (
         "webhook",
         "node: webhook\nsummary: x\ntrigger: webhook\ninputs:\n  path: { type: string, required: true, summary: x }\n",
@@ -14,10 +18,6 @@ const NODES: [(&str, &str); 6] = [
     (
         "get",
         "node: wazuh.get_agent\nsummary: x\nconnection: wazuh\neffect: read\non_doubt: retry\ninputs:\n  agent: { type: agent_id, required: true, summary: the agent }\nrequest: { method: GET, path: /agents }\noutput: { name: \"{{ response.json.name }}\", groups: [] }\n",
-    ),
-    (
-        "jq",
-        "node: jq\nsummary: x\neffect: read\non_doubt: retry\ninputs:\n  filter: { type: code, required: true, summary: the filter }\n  data: { type: any, summary: what it reads }\nnative: jq\n",
     ),
     (
         "ar",
@@ -30,6 +30,41 @@ fn catalog() -> Catalog {
     for (file, text) in NODES {
         catalog.add(file, text).unwrap();
     }
+    catalog
+}
+
+/// The nodes that come with the program.
+pub(crate) fn shipped() -> Catalog {
+    static SHIPPED: LazyLock<Catalog> = LazyLock::new(read_shipped);
+    SHIPPED.clone()
+}
+
+fn read_shipped() -> Catalog {
+    let texts = [
+        include_str!("../../../../nodes/core/approval.yaml"),
+        include_str!("../../../../nodes/core/delay.yaml"),
+        include_str!("../../../../nodes/core/http.yaml"),
+        include_str!("../../../../nodes/core/manual.yaml"),
+        include_str!("../../../../nodes/core/set.yaml"),
+        include_str!("../../../../nodes/core/webhook.yaml"),
+        include_str!("../../../../nodes/core/workflow.yaml"),
+        include_str!("../../../../nodes/thehive/add_comment.yaml"),
+        include_str!("../../../../nodes/thehive/add_observable.yaml"),
+        include_str!("../../../../nodes/thehive/add_task_log.yaml"),
+        include_str!("../../../../nodes/thehive/close_case.yaml"),
+        include_str!("../../../../nodes/thehive/create_case.yaml"),
+        include_str!("../../../../nodes/thehive/create_task.yaml"),
+        include_str!("../../../../nodes/thehive/get_task.yaml"),
+        include_str!("../../../../nodes/thehive/update_case.yaml"),
+        include_str!("../../../../nodes/thehive/update_task.yaml"),
+        include_str!("../../../../nodes/virustotal/ip.yaml"),
+        include_str!("../../../../nodes/wazuh/active_response.yaml"),
+        include_str!("../../../../nodes/wazuh/authenticate.yaml"),
+        include_str!("../../../../nodes/wazuh/get_agent.yaml"),
+        include_str!("../../../../nodes/wazuh/list_agents.yaml"),
+    ];
+    let mut catalog = Catalog::default();
+    texts.into_iter().for_each(|text| catalog.add("node.yaml", text).unwrap());
     catalog
 }
 
@@ -119,6 +154,8 @@ steps:
       |
     2 | workflow: Contain
       |           ^^^^^^^
+      |
+      = help: write `contain`
 
     error[unknown-node]: there is no node `wazuh.get_agnet`
      --> playbook.yaml:5:11
@@ -192,7 +229,7 @@ steps:
     10 |     with: { a: steps.host.name, b: vars.x, c: allert.id }
        |                                    ^^^^^^
        |
-       = help: nothing may stand here
+       = help: this playbook has no `vars`: add `vars: { x: ... }` at its top
 
     error[unknown-path]: there is no root `allert`
       --> playbook.yaml:10:47
@@ -210,52 +247,6 @@ steps:
        |
        = help: did you mean `name`?
     ");
-}
-
-#[test]
-fn a_program_is_taken_as_it_stands_and_has_no_templates() {
-    let text = r#"
-workflow: shape
-steps:
-  - id: pick
-    uses: jq
-    with:
-      filter: '{a: {b: "\(.c)"}}'
-      data: "{{ alert }}"
-  - id: look
-    uses: set
-    with: { a: steps.pick.result.a }
-"#;
-    assert_snapshot!(check(text), @"no finding");
-    let (workflow, _) = load("playbook.yaml", text, &catalog());
-    let filter = workflow.unwrap().steps[0].inputs["filter"].clone();
-    assert!(matches!(filter, expr::ValueTemplate::Literal(text) if text == r#"{a: {b: "\(.c)"}}"#));
-    assert_snapshot!(check(&text.replace("result", "results").replace(".c)", "{{ alert.c }})")), @r#"
-    error[template-in-code]: a program is taken as it stands: nothing is put in for what stands in these braces
-     --> playbook.yaml:7:27
-      |
-    7 |       filter: '{a: {b: "\({{ alert.c }})"}}'
-      |                           ^^
-      |
-      = help: pass the value with another input of the node and read it there; where two braces are meant, write a space between them
-
-    error[unknown-path]: the output of `pick` (jq) has no field `results`
-      --> playbook.yaml:11:16
-       |
-    11 |     with: { a: steps.pick.results.a }
-       |                ^^^^^^^^^^^^^^^^^^^^
-       |
-       = help: did you mean `result`?
-    "#);
-    assert_snapshot!(check(&text.replace("'{a: {b: \"\\(.c)\"}}'", "7")), @r#"
-    error[wrong-type]: this has to be text, and YAML reads it as a number
-     --> playbook.yaml:7:15
-      |
-    7 |       filter: 7
-      |               ^
-      |
-      = help: write "7"
-    "#);
 }
 
 #[test]
@@ -324,15 +315,15 @@ fn yaml_traps_are_named() {
       |
       = help: YAML keeps the last of them without a word: give one of them another name
     ");
-    assert_snapshot!(check("workflow: x\nsteps:\n  - id: a\n    uses: wazuh.get_agent\n    with: { agent: 123 }\n"), @"
+    assert_snapshot!(check("workflow: x\nsteps:\n  - id: a\n    uses: wazuh.get_agent\n    with: { agent: 123 }\n"), @r#"
     error[wrong-input]: the input `agent` has to be the id of a Wazuh agent, three digits or more, as text, not `123`
      --> playbook.yaml:5:20
       |
     5 |     with: { agent: 123 }
       |                    ^^^
       |
-      = help: YAML read it as something else than text: put it in quotes
-    ");
+      = help: YAML read it as something else than text: write "123"
+    "#);
     assert_snapshot!(check("workflow: x\nsteps:\n  - id: a\n    uses: wazuh.get_agent\n    with:\n      agent: {{ alert.agent.id }}\n"), @r#"
     error[unquoted-template]: YAML reads an unquoted `{{` as a map
      --> playbook.yaml:6:14
@@ -343,20 +334,22 @@ fn yaml_traps_are_named() {
       = help: put the template in quotes: "{{ alert.agent.id }}"
     "#);
     assert_snapshot!(check("workflow: x\nsteps: &a\n  - id: a\n"), @"
-    error[yaml-form]: anchors are not part of the language: write the value out
+    error[yaml-form]: a value that begins with `&` is an anchor to YAML: those are not part of the language
      --> playbook.yaml:2:8
       |
-    2 |   steps: &a
-      |  ________^
-    3 | |   - id: a
-      | |__^
+    2 | steps: &a
+      |        ^^
+      |
+      = help: write the value out, or put it in quotes
     ");
     assert_snapshot!(check("workflow: x\nsteps:\n  - id: a\n   uses: set\n"), @"
-    error[yaml-syntax]: while parsing a block collection, did not find expected '-' indicator
+    error[yaml-syntax]: this line is not in line with those above
      --> playbook.yaml:4:4
       |
     4 |    uses: set
       |    ^^^^^^^^^
+      |
+      = help: keys of one map, and the dashes of one list, begin in the same column
     ");
 }
 

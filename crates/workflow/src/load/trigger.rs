@@ -11,6 +11,7 @@ use crate::keys::{self, names};
 use crate::load::inputs::read_inputs;
 use crate::load::read_uses;
 use crate::manifest::{Action, Manifest};
+use crate::rule::Rule;
 use crate::schedule::{self, Cron, Missed, Schedule};
 use crate::workflow::Trigger;
 use crate::yaml::{Node, Object, suggest};
@@ -25,7 +26,8 @@ pub(super) fn read_trigger(node: &Node<'_>, catalog: &Catalog) -> Option<(Trigge
     let Action::Trigger(kind) = manifest.action else {
         let message = format!("`{}` does not start a workflow", manifest.name);
         node.report(
-            Diagnostic::error("wrong-node", uses.at(), message).help("use webhook, schedule or manual here"),
+            Diagnostic::new(Rule::WRONG_NODE, uses.at(), message)
+                .help("use webhook, schedule or manual here"),
         );
         return None;
     };
@@ -48,7 +50,7 @@ fn read_respond(with: &Object<'_>) -> Option<Duration> {
     let Some(node) = with.get("within") else { return wants_outputs.then_some(USUAL_WAIT) };
     if !wants_outputs {
         let message = "`within` goes with `respond: outputs`: nobody waits here";
-        node.report(Diagnostic::error("wrong-key", node.key_at(), message).help("add `respond: outputs`"));
+        node.report(Diagnostic::new(Rule::WRONG_KEY, node.key_at(), message).help("add `respond: outputs`"));
         return None;
     }
     let within = expr::duration::parse(node.value().as_str()?).ok()?;
@@ -60,7 +62,7 @@ fn read_respond(with: &Object<'_>) -> Option<Duration> {
 
 fn read_schedule(with: &Object<'_>) -> Option<Schedule> {
     let wrong = |node: &Node<'_>, message: String, help: String| {
-        node.report(Diagnostic::error("wrong-value", node.at(), message).help(help));
+        node.report(Diagnostic::new(Rule::WRONG_VALUE, node.at(), message).help(help));
     };
     let cron = with.get("cron").and_then(|node| {
         let read = Cron::parse(node.string()?);

@@ -8,11 +8,15 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use serde_json::Value;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::rule::Rule;
 use crate::yaml::node::Node;
+use crate::yaml::trap;
 
 const LONGEST_SOURCE: usize = 1024 * 1024;
 const MOST_VALUES: usize = 100_000;
 const DEEPEST_NESTING: usize = 32;
+/// The paths of all values together: a long key stands in the path of everything below it.
+const LONGEST_PATHS: usize = 16 * 1024 * 1024;
 
 /// A parsed document, and what has been found wrong with it so far.
 #[derive(Debug)]
@@ -40,7 +44,7 @@ impl Document {
         if source.len() > LONGEST_SOURCE {
             let message = format!("the file has {} bytes, more than 1 MiB", source.len());
             let mut findings = Diagnostics::new(file, "");
-            findings.push(Diagnostic::error("too-large", 0..0, message));
+            findings.push(Diagnostic::new(Rule::TOO_LARGE, 0..0, message));
             return Err(findings);
         }
         let mut index = Indexer::new(source);
@@ -60,7 +64,7 @@ impl Document {
             }),
             Err(error) => {
                 let at = error.location().map_or(0, |location| location.index()).min(source.len());
-                findings.push(Diagnostic::error("yaml-syntax", at..at + 1, error.to_string()));
+                findings.push(trap::syntax_error(source, at, &error.to_string()));
                 Err(findings)
             }
         }
@@ -99,9 +103,12 @@ impl Document {
         &self.source
     }
 
-    /// Ends the reading and gives all findings.
+    /// Ends the reading and gives all findings. What is refused needs no further warning at the same place.
     pub fn into_findings(self) -> Diagnostics {
-        self.findings.into_inner()
+        let mut findings = self.findings.into_inner();
+        findings.drop_doubled(Rule::AMBIGUOUS_VALUE);
+        findings.drop_doubled(Rule::MAYBE_MISSING);
+        findings
     }
 
     pub(crate) fn place(&self, path: &str) -> Option<&Place> {
@@ -114,6 +121,7 @@ struct Indexer<'a> {
     source: &'a str,
     offsets: Option<Vec<usize>>,
     places: BTreeMap<String, Place>,
+    path_bytes: usize,
     findings: Vec<Diagnostic>,
     frames: Vec<Frame>,
 }
@@ -134,7 +142,14 @@ impl<'a> Indexer<'a> {
     fn new(source: &'a str) -> Indexer<'a> {
         let offsets = (!source.is_ascii())
             .then(|| source.char_indices().map(|(offset, _)| offset).chain([source.len()]).collect());
-        Indexer { source, offsets, places: BTreeMap::new(), findings: Vec::new(), frames: Vec::new() }
+        Indexer {
+            source,
+            offsets,
+            places: BTreeMap::new(),
+            path_bytes: 0,
+            findings: Vec::new(),
+            frames: Vec::new(),
+        }
     }
 
     fn run(&mut self) {
@@ -152,13 +167,15 @@ impl<'a> Indexer<'a> {
                 Some("a file holds one document: remove what follows `---`")
             } else if self.frames.len() > DEEPEST_NESTING {
                 Some("values stand more than 32 levels deep")
+            } else if self.path_bytes > LONGEST_PATHS {
+                Some("keys are too long for what stands below them")
             } else if self.places.len() > MOST_VALUES {
                 Some("the file has more than 100,000 values")
             } else {
                 refusal(&event)
             };
             if let Some(message) = refusal {
-                return self.findings.push(Diagnostic::error("yaml-form", at, message));
+                return self.findings.push(trap::refused(self.source, at, message));
             }
             self.event(event, at);
         }
@@ -166,22 +183,7 @@ impl<'a> Indexer<'a> {
 
     fn syntax_error(&mut self, index: usize, info: &str) {
         let at = self.offset(index);
-        let line_end =
-            self.source.get(at..).and_then(|rest| rest.find('\n')).map_or(self.source.len(), |n| at + n);
-        let mut finding = Diagnostic::error("yaml-syntax", at..line_end.max(at), info.to_owned());
-        if let Some(brace) = self.unquoted_template(at) {
-            finding = unquoted_template(brace);
-        }
-        self.findings.push(finding);
-    }
-
-    /// A `{{` that opens a value on the line of `at`: YAML reads it as two maps.
-    fn unquoted_template(&self, at: usize) -> Option<Range<usize>> {
-        let start = self.source.get(..at)?.rfind('\n').map_or(0, |newline| newline + 1);
-        let line = self.source.get(start..)?.lines().next()?;
-        let brace =
-            line.find(": {{").map(|colon| colon + 2).or_else(|| line.find("- {{").map(|dash| dash + 2))?;
-        Some(start + brace..start + line.len())
+        self.findings.push(trap::syntax_error(self.source, at, info));
     }
 
     fn event(&mut self, event: Event<'_>, at: Range<usize>) {
@@ -189,7 +191,7 @@ impl<'a> Indexer<'a> {
             Event::Scalar(text, style, _, _) => self.scalar(&text, style, at),
             Event::MappingStart(..) => {
                 if self.source.get(at.start..).is_some_and(|rest| rest.starts_with("{{")) {
-                    self.findings.push(unquoted_template(at.clone()));
+                    self.findings.push(trap::unquoted_template(at.clone()));
                 }
                 self.open(at.start, Position::Key(BTreeMap::new()));
             }
@@ -207,8 +209,8 @@ impl<'a> Indexer<'a> {
     fn scalar(&mut self, text: &str, style: ScalarStyle, at: Range<usize>) {
         if let Some(Frame { path, position: Position::Key(keys), .. }) = self.frames.last_mut() {
             if let Some(first) = keys.get(text) {
-                let finding = Diagnostic::error(
-                    "duplicate-key",
+                let finding = Diagnostic::new(
+                    Rule::DUPLICATE_KEY,
                     at.clone(),
                     format!("the key `{text}` stands here twice"),
                 )
@@ -218,7 +220,7 @@ impl<'a> Indexer<'a> {
             }
             if text == "<<" {
                 let message = "merge keys are not part of the language: write the values out";
-                self.findings.push(Diagnostic::error("yaml-form", at.clone(), message));
+                self.findings.push(Diagnostic::new(Rule::YAML_FORM, at.clone(), message));
             }
             let mut keys = std::mem::take(keys);
             keys.insert(text.to_owned(), at.clone());
@@ -231,6 +233,9 @@ impl<'a> Indexer<'a> {
         let at = self.trim(at);
         let (path, key) = self.next_place();
         let is_plain = style == ScalarStyle::Plain;
+        if is_plain && let Some(meaning) = trap::other_meaning(text) {
+            self.findings.push(trap::ambiguous(text, meaning, at.clone()));
+        }
         self.places.insert(path, Place { key, value: at, is_scalar: true, is_plain });
     }
 
@@ -261,6 +266,7 @@ impl<'a> Indexer<'a> {
             Position::Key(keys) => (format!("{}/?", frame.path), None, Position::Key(keys)),
         };
         frame.position = next;
+        self.path_bytes += path.len();
         (path, key)
     }
 
@@ -284,7 +290,11 @@ impl<'a> Indexer<'a> {
 
 fn refusal(event: &Event<'_>) -> Option<&'static str> {
     let (anchor, has_tag) = match event {
-        Event::Alias(_) => return Some("aliases are not part of the language: write the value out"),
+        Event::Alias(_) => {
+            return Some(
+                "a value that begins with `*` is an alias to YAML: those are not part of the language",
+            );
+        }
         Event::Scalar(_, _, anchor, tag) => (*anchor, tag.is_some()),
         Event::SequenceStart(anchor, tag) | Event::MappingStart(anchor, tag) => (*anchor, tag.is_some()),
         Event::Nothing
@@ -297,12 +307,7 @@ fn refusal(event: &Event<'_>) -> Option<&'static str> {
     };
     match (anchor, has_tag) {
         (0, false) => None,
-        (0, true) => Some("tags are not part of the language: quote the value if it is text"),
-        _ => Some("anchors are not part of the language: write the value out"),
+        (0, true) => Some("a value that begins with `!` is a tag to YAML"),
+        _ => Some("a value that begins with `&` is an anchor to YAML: those are not part of the language"),
     }
-}
-
-fn unquoted_template(at: Range<usize>) -> Diagnostic {
-    Diagnostic::error("unquoted-template", at, "YAML reads an unquoted `{{` as a map")
-        .help("put the template in quotes: \"{{ alert.agent.id }}\"")
 }

@@ -7,7 +7,9 @@ use expr::{CompileError, Condition, Language, Template, ValueTemplate, duration}
 use serde_json::{Map, Value};
 
 use crate::diagnostic::Diagnostic;
+use crate::rule::Rule;
 use crate::yaml::document::{Document, Place};
+use crate::yaml::example;
 
 /// A value and its place.
 #[derive(Debug, Clone)]
@@ -64,6 +66,11 @@ impl<'a> Node<'a> {
         self.place().is_some_and(|place| place.is_plain)
     }
 
+    /// The value as it was written.
+    pub fn text(&self) -> &'a str {
+        self.document.source().get(self.at()).unwrap_or_default()
+    }
+
     /// Adds a finding.
     pub fn report(&self, diagnostic: Diagnostic) {
         self.document.report(diagnostic);
@@ -82,8 +89,11 @@ impl<'a> Node<'a> {
         let object = self.any_object()?;
         for key in object.entries.keys().filter(|key| !keys.contains(&key.as_str())) {
             let at = object.key_at(key);
-            let finding = Diagnostic::error("unknown-key", at, format!("there is no key `{key}` here"));
-            self.report(finding.help(suggest(key, keys.iter().copied())));
+            let finding = Diagnostic::new(Rule::UNKNOWN_KEY, at, format!("there is no key `{key}` here"));
+            self.report(finding.help(match example::of_foreign(key, keys) {
+                Some(example) => format!("write `{example}`"),
+                None => suggest(key, keys.iter().copied()),
+            }));
         }
         Some(object)
     }
@@ -121,7 +131,7 @@ impl<'a> Node<'a> {
                 let message = format!("this has to be text, and YAML reads it as {}", describe(self.value));
                 let text = self.document.source().get(self.at()).unwrap_or_default();
                 self.report(
-                    Diagnostic::error("wrong-type", self.at(), message).help(format!("write \"{text}\"")),
+                    Diagnostic::new(Rule::WRONG_TYPE, self.at(), message).help(format!("write \"{text}\"")),
                 );
                 None
             }
@@ -138,6 +148,17 @@ impl<'a> Node<'a> {
     pub fn bool(&self) -> Option<bool> {
         match self.value {
             Value::Bool(value) => Some(*value),
+            Value::String(text) if self.is_plain() => {
+                let is_yes = ["yes", "on", "y"].contains(&text.to_ascii_lowercase().as_str());
+                let is_no = ["no", "off", "n"].contains(&text.to_ascii_lowercase().as_str());
+                if !is_yes && !is_no {
+                    return self.expected("true or false");
+                }
+                let message = format!("`{text}` is text: this has to be true or false");
+                let finding = Diagnostic::new(Rule::WRONG_TYPE, self.at(), message);
+                self.report(finding.help(format!("write {is_yes}")));
+                None
+            }
             _ => self.expected("true or false"),
         }
     }
@@ -159,7 +180,10 @@ impl<'a> Node<'a> {
         match duration::parse(&text) {
             Ok(duration) => Some(duration),
             Err(message) => {
-                self.report(Diagnostic::error("wrong-type", self.at(), message));
+                let mut finding = Diagnostic::new(Rule::WRONG_TYPE, self.at(), message);
+                finding.help =
+                    self.value.as_u64().map(|number| format!("write `{number}s`, if seconds are meant"));
+                self.report(finding);
                 None
             }
         }
@@ -180,7 +204,7 @@ impl<'a> Node<'a> {
         if chosen.is_none() {
             let message = format!("`{text}` is not one of the values that stand here");
             let help = suggest(text, choices.iter().map(|(word, _)| *word));
-            self.report(Diagnostic::error("wrong-value", self.at(), message).help(help));
+            self.report(Diagnostic::new(Rule::WRONG_VALUE, self.at(), message).help(help));
         }
         chosen
     }
@@ -216,13 +240,16 @@ impl<'a> Node<'a> {
     /// Reports that something else has to stand here.
     pub fn expected<T>(&self, what: &str) -> Option<T> {
         let message = format!("this has to be {what}, not {}", describe(self.value));
-        self.report(Diagnostic::error("wrong-type", self.at(), message));
+        let mut finding = Diagnostic::new(Rule::WRONG_TYPE, self.at(), message);
+        let key = self.path.rsplit('/').next().unwrap_or_default();
+        finding.help = example::of(key).map(|example| format!("write `{example}`"));
+        self.report(finding);
         None
     }
 
     /// Reports that the text here is not what it should be.
     pub fn not<T>(&self, what: &str) -> Option<T> {
-        self.report(Diagnostic::error("wrong-value", self.at(), format!("this is not {what}")));
+        self.report(Diagnostic::new(Rule::WRONG_VALUE, self.at(), format!("this is not {what}")));
         None
     }
 
@@ -237,7 +264,7 @@ impl<'a> Node<'a> {
             let start = self.document.source().get(whole.clone())?.find(text)? + whole.start;
             Some(start + at.start..start + at.end)
         });
-        let mut finding = Diagnostic::error("wrong-expression", at.unwrap_or(whole), error.message.clone());
+        let mut finding = Diagnostic::new(Rule::WRONG_EXPRESSION, at.unwrap_or(whole), error.message.clone());
         finding.help = error.help.clone();
         self.report(finding);
     }
@@ -258,8 +285,11 @@ impl<'a> Object<'a> {
     pub fn require(&self, key: &str) -> Option<Node<'a>> {
         let value = self.get(key);
         if value.is_none() {
-            let finding =
-                Diagnostic::error("missing-key", self.node.at(), format!("the key `{key}` is missing here"));
+            let finding = Diagnostic::new(
+                Rule::MISSING_KEY,
+                self.node.at(),
+                format!("the key `{key}` is missing here"),
+            );
             self.node.report(finding);
         }
         value
@@ -296,7 +326,7 @@ pub fn suggest<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> String 
     let closest = known.iter().copied().min_by_key(distance);
     match closest {
         Some(word) if distance(&word) <= 1 + given.len() / 4 => format!("did you mean `{word}`?"),
-        _ if known.is_empty() => "nothing may stand here".to_owned(),
+        _ if known.is_empty() => "there are none: remove it, or add one where they are declared".to_owned(),
         _ if known.len() > 24 => format!("there are {} of them: `portcullis nodes` lists them", known.len()),
         _ => format!("there are {}", known.join(", ")),
     }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use model::{Mode, StepId, TriggerKind};
 use serde_json::Value;
 use workflow::yaml::{Document, Node, Object, suggest};
-use workflow::{Diagnostic, Diagnostics, Step, Workflow};
+use workflow::{Diagnostic, Diagnostics, Rule, Step, Workflow};
 
 use super::{Mock, Test};
 use crate::rehearsal::Alerts;
@@ -77,7 +77,7 @@ impl Reader<'_> {
             let Some(test) = self.test(node, &root, &shared) else { continue };
             if tests.iter().any(|other| other.name == test.name) {
                 let message = format!("there are two tests `{}`", test.name);
-                node.report(Diagnostic::error("duplicate-name", node.below("/name").at(), message));
+                node.report(Diagnostic::new(Rule::DUPLICATE_NAME, node.below("/name").at(), message));
             }
             tests.push(test);
         }
@@ -93,7 +93,7 @@ impl Reader<'_> {
             None if root.get(key).is_some() => shared.alert.clone(),
             None => {
                 let message = format!("the key `{key}` is missing here");
-                let finding = Diagnostic::error("missing-key", node.at(), message);
+                let finding = Diagnostic::new(Rule::MISSING_KEY, node.at(), message);
                 node.report(
                     finding.help(format!("write `{key}:` here, or for all tests at the top of the file")),
                 );
@@ -137,7 +137,7 @@ impl Reader<'_> {
         let other = if self.workflow.inputs.is_some() { "alert" } else { "inputs" };
         if let Some(node) = object.get(other) {
             let message = format!("this playbook is not started with `{other}`");
-            let finding = Diagnostic::error("wrong-key", node.key_at(), message);
+            let finding = Diagnostic::new(Rule::WRONG_KEY, node.key_at(), message);
             node.report(finding.help(format!("write `{}:`", self.data_key())));
         }
         let node = object.get(self.data_key())?;
@@ -166,7 +166,7 @@ impl Reader<'_> {
         };
         let alert = (self.alerts)(path);
         alert
-            .map_err(|message| node.report(Diagnostic::error("unreadable-alert", node.at(), message)))
+            .map_err(|message| node.report(Diagnostic::new(Rule::UNREADABLE_ALERT, node.at(), message)))
             .map(Arc::new)
             .ok()
     }
@@ -186,7 +186,7 @@ impl Reader<'_> {
         let text = at.string()?;
         let Some(name) = text.strip_suffix(".sent") else {
             let finding =
-                Diagnostic::error("wrong-value", at.at(), format!("`{text}` is not a place to crash at"));
+                Diagnostic::new(Rule::WRONG_VALUE, at.at(), format!("`{text}` is not a place to crash at"));
             at.report(
                 finding.help("write `STEP.sent`: the process dies when the call of this step has left"),
             );
@@ -200,7 +200,7 @@ impl Reader<'_> {
         let step = self.workflow.steps.iter().find(|step| step.id.as_str() == name);
         if step.is_none() {
             let known = self.workflow.steps.iter().map(|step| step.id.as_str());
-            let finding = Diagnostic::error("unknown-step", at, format!("there is no step `{name}`"));
+            let finding = Diagnostic::new(Rule::UNKNOWN_STEP, at, format!("there is no step `{name}`"));
             node.report(finding.help(suggest(name, known)));
         }
         step
@@ -217,7 +217,7 @@ impl Reader<'_> {
         let step = self.step(name, node, at.clone())?;
         if step.node.engine_node().is_some() {
             let message = format!("the step `{name}` calls nobody: the engine performs `{}`", step.node.name);
-            node.report(Diagnostic::error("wrong-step", at, message));
+            node.report(Diagnostic::new(Rule::WRONG_STEP, at, message));
             return None;
         }
         Some(step)

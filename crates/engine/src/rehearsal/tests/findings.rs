@@ -192,3 +192,30 @@ fn a_mistake_about_what_is_expected_has_its_place() {
        |     ^^^^^^^^^^^
     ");
 }
+
+#[test]
+fn the_examples_of_the_rules_on_tests_have_their_findings() {
+    let text = include_str!("../../../../../examples/approval/quarantine.yaml");
+    let mut catalog = Catalog::default();
+    for node in [
+        include_str!("../../../../../nodes/core/webhook.yaml"),
+        include_str!("../../../../../nodes/core/manual.yaml"),
+        include_str!("../../../../../nodes/core/http.yaml"),
+        include_str!("../../../../../nodes/core/set.yaml"),
+    ] {
+        catalog.add("node.yaml", node).unwrap();
+    }
+    let workflow = workflow::load("quarantine.yaml", text, &catalog).0.unwrap();
+    let alert = |path: &str| match path {
+        "payload.json" => Ok(json!({ "host": "laptop-17", "reason": "it beacons" })),
+        _ => Err(format!("there is no file {path}")),
+    };
+    let findings = |text: String| crate::rehearsal::check(&workflow, "x.test.yaml", &text, &alert);
+    for rule in workflow::Rule::all().filter(|rule| rule.about == workflow::About::Test) {
+        let wrong = findings(rule.wrong.text());
+        assert!(!wrong.is_empty(), "{rule}");
+        wrong.findings().iter().for_each(|finding| assert_eq!(finding.rule, rule, "{wrong}"));
+        let right = findings(rule.right.text());
+        assert!(right.is_empty(), "{rule}: {right}");
+    }
+}

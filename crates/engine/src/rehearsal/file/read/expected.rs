@@ -7,7 +7,7 @@ use expr::duration;
 use model::{RunStatus, StepId, StepStatus};
 use serde_json::Value;
 use workflow::yaml::{Node, suggest};
-use workflow::{Diagnostic, Step};
+use workflow::{Diagnostic, Rule, Step};
 
 use super::Reader;
 use super::world::{CLASSES, class};
@@ -22,7 +22,7 @@ impl Reader<'_> {
     pub(super) fn expected(&self, node: &Node<'_>) -> Option<Expected> {
         let object = node.object(&EXPECT_KEYS)?;
         if node.entries().is_empty() {
-            let finding = Diagnostic::error("empty-test", node.at(), "this test expects nothing");
+            let finding = Diagnostic::new(Rule::EMPTY_TEST, node.at(), "this test expects nothing");
             node.report(finding.help(format!("say at least one of {}", EXPECT_KEYS.join(", "))));
             return None;
         }
@@ -64,8 +64,8 @@ impl Reader<'_> {
         let finding = match facts::check(name, |step| steps().any(|id| id == step)) {
             Ok(()) => return Some(Fact { name: name.to_owned(), at }),
             Err(NoFact::Step(step)) => {
-                let finding = Diagnostic::error(
-                    "unknown-step",
+                let finding = Diagnostic::new(
+                    Rule::UNKNOWN_STEP,
                     node.word_at(step),
                     format!("there is no step `{step}`"),
                 );
@@ -78,11 +78,11 @@ impl Reader<'_> {
                 };
                 let what = words.split_once(" by ").or(words.split_once(" with "));
                 let what = what.map_or(words, |(what, _)| what);
-                Diagnostic::error("unknown-fact", node.at(), message).help(suggest(what, known.into_iter()))
+                Diagnostic::new(Rule::UNKNOWN_FACT, node.at(), message).help(suggest(what, known.into_iter()))
             }
             Err(NoFact::Class(class)) => {
                 let message = format!("`{class}` is not a failure class");
-                Diagnostic::error("wrong-value", node.word_at(class), message).help(CLASSES)
+                Diagnostic::new(Rule::WRONG_VALUE, node.word_at(class), message).help(CLASSES)
             }
         };
         node.report(finding);
@@ -114,7 +114,7 @@ impl Reader<'_> {
         for (name, node) in node.entries() {
             if !known.contains(name) {
                 let message = format!("no step of this workflow calls `{name}`");
-                let finding = Diagnostic::error("unknown-node", node.key_at(), message);
+                let finding = Diagnostic::new(Rule::UNKNOWN_NODE, node.key_at(), message);
                 node.report(finding.help(suggest(name, known.iter().map(String::as_str))));
             } else if let Some(count) = node.integer(0..=1000) {
                 calls.insert(name.to_owned(), count);
@@ -127,7 +127,7 @@ impl Reader<'_> {
         let known = &self.workflow.outputs;
         for (name, node) in node.entries().iter().filter(|(name, _)| !known.contains_key(*name)) {
             let message = format!("the workflow has no output `{name}`");
-            let finding = Diagnostic::error("unknown-output", node.key_at(), message);
+            let finding = Diagnostic::new(Rule::UNKNOWN_OUTPUT, node.key_at(), message);
             node.report(finding.help(suggest(name, known.keys().map(String::as_str))));
         }
         let outputs = node.entries().into_iter();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::{Decision, Resolution, StepId};
 use workflow::yaml::Node;
-use workflow::{Diagnostic, OnDoubt};
+use workflow::{Diagnostic, OnDoubt, Rule};
 
 use super::Reader;
 use crate::rehearsal::file::{Answer, Answers, Cancel, Resolved};
@@ -17,13 +17,13 @@ impl Reader<'_> {
                 let step = self.step(name, &node, node.key_at())?;
                 let Some(approval) = &step.approval else {
                     let message = format!("nobody is asked before the step `{name}`");
-                    node.report(Diagnostic::error("wrong-step", node.key_at(), message));
+                    node.report(Diagnostic::new(Rule::WRONG_STEP, node.key_at(), message));
                     return None;
                 };
                 let answers = answers(&node)?;
                 if approval.expires.is_none() && matches!(answers, Answers::Expire) {
                     let message = format!("the question of `{name}` never lapses: it has no `expires`");
-                    node.report(Diagnostic::error("wrong-value", node.at(), message));
+                    node.report(Diagnostic::new(Rule::WRONG_VALUE, node.at(), message));
                 }
                 Some((step.id.clone(), answers))
             })
@@ -38,7 +38,7 @@ impl Reader<'_> {
                 if step.on_doubt != OnDoubt::Ask {
                     let message =
                         format!("the step `{name}` is never in doubt: `{}` is run again", step.node.name);
-                    node.report(Diagnostic::error("wrong-step", node.key_at(), message));
+                    node.report(Diagnostic::new(Rule::WRONG_STEP, node.key_at(), message));
                 }
                 Some((step.id.clone(), one_or_more(&node, resolved)?))
             })
@@ -53,7 +53,7 @@ fn answers(node: &Node<'_>) -> Option<Answers> {
     let expire = node.object(&["expire"])?.require("expire")?;
     if !expire.bool()? {
         let message = "`expire` is true or does not stand here";
-        expire.report(Diagnostic::error("wrong-value", expire.at(), message));
+        expire.report(Diagnostic::new(Rule::WRONG_VALUE, expire.at(), message));
         return None;
     }
     Some(Answers::Expire)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use model::{Failure, FailureClass, InvalidId, Outcome};
 use serde_json::Value;
 use workflow::yaml::{Node, Object, suggest};
-use workflow::{Diagnostic, Input, Step};
+use workflow::{Diagnostic, Input, Rule, Step};
 
 use crate::rehearsal::file::{Mock, Reply};
 
@@ -19,13 +19,13 @@ pub(super) fn given_inputs(node: &Node<'_>, inputs: &BTreeMap<String, Input>) ->
     for (name, node) in &entries {
         let Some(input) = inputs.get(*name) else {
             let message = format!("the playbook has no input `{name}`");
-            let finding = Diagnostic::error("unknown-input", node.key_at(), message);
+            let finding = Diagnostic::new(Rule::UNKNOWN_INPUT, node.key_at(), message);
             node.report(finding.help(suggest(name, inputs.keys().map(String::as_str))));
             continue;
         };
         if let Err(message) = input.check(node.value()) {
             let message = format!("the input `{name}` {message}");
-            node.report(Diagnostic::error("wrong-input", node.at(), message));
+            node.report(Diagnostic::new(Rule::WRONG_INPUT, node.at(), message));
         }
     }
     let mut given = node.value().as_object()?.clone();
@@ -34,7 +34,7 @@ pub(super) fn given_inputs(node: &Node<'_>, inputs: &BTreeMap<String, Input>) ->
             Some(default) => drop(given.insert(name.clone(), default.clone())),
             None if input.is_required => {
                 let message = format!("the playbook needs the input `{name}`");
-                node.report(Diagnostic::error("missing-input", node.key_at(), message));
+                node.report(Diagnostic::new(Rule::MISSING_INPUT, node.key_at(), message));
             }
             None => {}
         }
@@ -59,7 +59,7 @@ fn reply(node: &Node<'_>, step: &Step) -> Option<Reply> {
         let timeout = expr::duration::display(step.timeout);
         let message = format!("a call of `{}` takes {timeout} at most: that is its `timeout`", step.id);
         let help = "write what becomes of it then: fail or unknown, with class timeout";
-        node.report(Diagnostic::error("wrong-value", node.at(), message).help(help));
+        node.report(Diagnostic::new(Rule::WRONG_VALUE, node.at(), message).help(help));
     }
     Some(Reply { outcome: outcome?, takes: duration })
 }
@@ -75,7 +75,7 @@ fn outcome(object: &Object<'_>, step: &Step) -> Option<Outcome> {
         _ => {
             let message = "a mock has exactly one of `output`, `fail` and `unknown`";
             let node = object.node();
-            node.report(Diagnostic::error("wrong-value", node.at(), message));
+            node.report(Diagnostic::new(Rule::WRONG_VALUE, node.at(), message));
             None
         }
     }
@@ -88,7 +88,7 @@ fn check_fields(output: &Node<'_>, step: &Step) -> Option<()> {
     };
     for (name, node) in output.entries().into_iter().filter(|(name, _)| !fields.contains(name)) {
         let message = format!("the output of `{}` ({}) has no field `{name}`", step.id, step.node.name);
-        let finding = Diagnostic::error("unknown-field", node.key_at(), message);
+        let finding = Diagnostic::new(Rule::UNKNOWN_FIELD, node.key_at(), message);
         node.report(finding.help(suggest(name, fields.iter().copied())));
     }
     output.value().is_object().then_some(())
@@ -108,7 +108,7 @@ fn failure(node: &Node<'_>) -> Option<Failure> {
 pub(super) fn class(node: &Node<'_>) -> Option<FailureClass> {
     let class = node.string()?.parse();
     let report = |error: InvalidId| {
-        node.report(Diagnostic::error("wrong-value", node.at(), error.to_string()).help(CLASSES));
+        node.report(Diagnostic::new(Rule::WRONG_VALUE, node.at(), error.to_string()).help(CLASSES));
     };
     class.map_err(report).ok()
 }
