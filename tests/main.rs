@@ -12,7 +12,6 @@ mod documents;
 mod failures;
 mod pictures;
 mod playbooks;
-mod reshaping;
 mod schema;
 mod wazuh_integration;
 mod world;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use model::{RunId, StepId, StepKey};
 
+use crate::check::Format;
+
 /// Incident-response playbooks for Wazuh and TheHive: nothing lost, nothing twice, nothing without its gate.
 #[derive(Debug, Parser)]
 #[command(name = "portcullis", version, max_term_width = 110)]
@@ -26,10 +28,22 @@ pub(crate) enum Command {
     Demo(DemoOptions),
     /// Run the server: webhooks, API, timers.
     Serve,
-    /// Check playbooks: every mistake with its place. Files or folders; those of the configuration if nothing is said.
+    /// Check playbooks and their tests: every mistake with its place. Ends with 0 where there is no error, with 1 where
+    /// there is one, with 2 where a file cannot be read.
     Check {
-        /// Playbooks, or folders of them.
+        /// Playbooks, tests, or folders of them; those of the configuration if nothing is said.
         paths: Vec<PathBuf>,
+        /// How findings are written.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+    /// Explain a rule of the checker, with an example; list all if none is named.
+    Explain {
+        /// The rule, as findings show it: `error[unknown-path]`.
+        rule: Option<String>,
+        /// All rules as the page workflows/rules.md.
+        #[arg(long, conflicts_with = "rule")]
+        markdown: bool,
     },
     /// Run the tests of playbooks, without a network: NAME.test.yaml beside NAME.yaml.
     Test(TestOptions),

@@ -9,6 +9,7 @@ mod cli;
 mod client;
 mod demo;
 mod eval;
+mod explain;
 mod graph;
 mod lab;
 mod people;
@@ -31,16 +32,8 @@ use tracing_subscriber::EnvFilter;
 use crate::cli::{Cli, Command, RunsCommand};
 use crate::client::Client;
 
-fn main() -> ExitCode {
-    // The program starts itself once more for every jq filter and script. Nothing that a server needs is wanted there.
-    if std::env::args_os().nth(1).is_some_and(|argument| argument == nodes::CHILD) {
-        nodes::run_child()
-    }
-    command()
-}
-
 #[tokio::main]
-async fn command() -> ExitCode {
+async fn main() -> ExitCode {
     let cli = Cli::parse();
     log(matches!(cli.command, Command::Serve));
     // The first to install a provider wins; that is always this one.
@@ -65,7 +58,9 @@ async fn run(cli: Cli) -> anyhow::Result<bool> {
     match cli.command {
         Command::Demo(options) => return demo::demo(&options).await,
         Command::Serve => serve::serve(config).await?,
-        Command::Check { paths } => return check::check(config, paths),
+        Command::Check { paths, format } => return check::check(config, paths, format),
+        Command::Explain { markdown: true, .. } => explain::page(),
+        Command::Explain { rule, markdown: false } => explain::rule(rule.as_deref())?,
         Command::Eval(options) => return eval::eval(config, &options),
         Command::Test(options) => return rehearse::rehearse(config, &options),
         Command::Run { workflow, alert } => return run::run(config, url, &workflow, &alert).await,

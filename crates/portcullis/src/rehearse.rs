@@ -8,9 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
-use engine::Command;
 use engine::rehearsal::{Coverage, Reach, Report};
-use model::Outcome;
 use serde_json::Value;
 use workflow::{Catalog, Diagnostics, Draft};
 
@@ -94,7 +92,7 @@ fn play_file(file: &Path, catalog: &Catalog) -> anyhow::Result<Played> {
         serde_json::from_str(&text).map_err(|error| format!("{path} is not JSON: {error}"))
     };
     let text = read(file)?;
-    let (mut reports, findings) = engine::rehearsal::rehearse(&workflow, &name, &text, &alert, &compute);
+    let (mut reports, findings) = engine::rehearsal::rehearse(&workflow, &name, &text, &alert, &|_| None);
     if findings.has_errors() {
         suite.cases.push(unreadable("the tests can be used", &findings));
         return Ok(Played { suite, coverage: None });
@@ -108,11 +106,6 @@ fn play_file(file: &Path, catalog: &Catalog) -> anyhow::Result<Played> {
         suite.cases.push(Case::new(&workflow.name, report, started_at.elapsed()));
     }
     Ok(Played { suite, coverage: Some((workflow.name.clone(), coverage)) })
-}
-
-/// Nodes that compute need no mock: they are performed.
-fn compute(command: &Command) -> Option<Outcome> {
-    nodes::perform_pure(&command.node, &command.inputs, command.timeout)
 }
 
 fn unreadable(what: &'static str, findings: &Diagnostics) -> Case {
@@ -171,7 +164,7 @@ fn say_coverage(coverage: &[&(String, Coverage)], options: &TestOptions) -> bool
     is_enough
 }
 
-fn test_of(path: &Path) -> Option<PathBuf> {
+pub(crate) fn test_of(path: &Path) -> Option<PathBuf> {
     if app::is_test(path) {
         return Some(path.to_owned());
     }
