@@ -1,5 +1,6 @@
 //! Stories and properties of the run, told through one small world.
 
+mod gates;
 mod lists;
 mod properties;
 mod stories;

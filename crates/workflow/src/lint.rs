@@ -1,17 +1,16 @@
 //! What a playbook says that cannot be right: paths that lead nowhere, and disruption without a gate.
 
 mod expressions;
+mod gate;
 mod missing;
 mod outside;
 mod target;
 mod values;
 
-use std::collections::BTreeSet;
-
 use expr::Reference;
 
 use crate::diagnostic::Diagnostic;
-use crate::manifest::{Effect, EngineNode};
+use crate::manifest::EngineNode;
 use crate::rule::Rule;
 use crate::workflow::{Step, Workflow};
 use crate::yaml::{Node, Object, suggest};
@@ -22,13 +21,14 @@ const ROOTS: [&str; 7] = ["approvals", "errors", "run", "status", "steps", "trig
 
 pub(crate) fn check<'a>(root: &Object<'a>, nodes: &[Node<'a>], workflow: &'a Workflow) {
     let expressions = expressions::in_a_run(root, nodes, workflow);
-    missing::check(workflow, &expressions);
+    let knowledge = missing::Knowledge::new(workflow);
+    missing::check(&knowledge, &expressions);
+    gate::check(nodes, &knowledge);
     values::check(root, workflow, &expressions);
     target::check(nodes, workflow);
     outside::check(nodes, workflow);
     for (index, (node, step)) in nodes.iter().zip(&workflow.steps).enumerate() {
         check_step_references(node, index, step, workflow);
-        check_gate(node, index, workflow);
     }
     let checker = References { workflow, before: None, own: Vec::new() };
     if let Some(outputs) = root.get("outputs") {
@@ -204,62 +204,4 @@ impl References<'_> {
         let message = format!("the output of `{name}` ({}) has no field `{field}`", step.node.name);
         Some((message, Some(suggest(field, known.into_iter()))))
     }
-}
-
-fn check_gate(node: &Node<'_>, index: usize, workflow: &Workflow) {
-    let Some(step) = workflow.steps.get(index).filter(|step| step.effect == Effect::Disrupt) else {
-        return;
-    };
-    if step.each.as_ref().is_some_and(|each| each.max_items.is_none()) {
-        let message =
-            format!("`{}` disrupts once for each item, and nothing says how many are too many", step.id);
-        let help = "add `max_items: 5`: with a longer list the step fails before anything is done";
-        let at = node.below("/foreach").key_at();
-        node.report(Diagnostic::new(Rule::UNBOUNDED_DISRUPTION, at, message).help(help));
-    }
-    if asks_somebody(workflow, step) || is_gated(workflow, index) {
-        return;
-    }
-    if step.approval.is_some() {
-        let message =
-            format!("`skip_if` holds whatever the alert is: nobody is asked before `{}` disrupts", step.id);
-        let help = "let it read the alert or a step, or remove it";
-        let at = node.below("/approval/skip_if").at();
-        return node.report(Diagnostic::new(Rule::UNGATED_DISRUPTION, at, message).help(help));
-    }
-    let message =
-        format!("the step `{}` disrupts ({}), and no person is asked before", step.id, step.node.name);
-    let help = "give the step an `approval:`, or let it need an approval";
-    node.report(Diagnostic::new(Rule::UNGATED_DISRUPTION, node.below("/uses").at(), message).help(help));
-}
-
-/// Whether the step's own gate may ask somebody. A `skip_if` that holds whatever the alert is leaves no gate.
-fn asks_somebody(workflow: &Workflow, step: &Step) -> bool {
-    let Some(approval) = &step.approval else { return false };
-    !approval.skip_if.as_ref().is_some_and(|condition| target::always_holds(workflow, condition))
-}
-
-/// Whether a step is performed only when a person has approved something before it.
-///
-/// It is enough that one of its needs is an approval, or is gated itself: a step goes on only when all its needs let it
-/// through, and an approval that did not approve lets nothing through. A need whose status the step's own `if` looks at
-/// proves nothing, for then the step decides for itself.
-fn is_gated(workflow: &Workflow, index: usize) -> bool {
-    let mut seen = BTreeSet::new();
-    let mut let_through = vec![index];
-    while let Some(step) = let_through.pop().and_then(|index| workflow.steps.get(index)) {
-        for need in &step.needs {
-            let Some(needed) = workflow.steps.get(*need) else { continue };
-            if step.looks_at_status(&needed.id) {
-                continue;
-            }
-            if needed.node.engine_node() == Some(EngineNode::Approval) {
-                return true;
-            }
-            if seen.insert(*need) {
-                let_through.push(*need);
-            }
-        }
-    }
-    false
 }

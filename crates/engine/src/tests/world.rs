@@ -12,7 +12,7 @@ use workflow::{Catalog, Diagnostics, Workflow};
 
 use crate::{Input, Rejected, Run, Start};
 
-const NODES: [&str; 6] = [
+pub(super) const NODES: [&str; 6] = [
     "node: look\nsummary: looks\neffect: read\non_doubt: retry\nnative: x\ninputs:\n  at: { type: any, summary: x }\n",
     "node: act\nsummary: acts\neffect: disrupt\non_doubt: ask\nnative: x\ntarget: \"host/{{ inputs.on }}\"\ninputs:\n  on: { type: string, required: true, summary: x }\n",
     "node: set\nsummary: sets\neffect: read\non_doubt: retry\nengine: set\n",

@@ -20,8 +20,8 @@ use crate::workflow::{OnError, Step, Workflow};
 /// A condition that looks at more steps than these is not tried out.
 const MOST_STATUSES: usize = 4;
 
-pub(super) fn check(workflow: &Workflow, expressions: &[Expression<'_>]) {
-    let knowledge = Knowledge::new(workflow);
+pub(super) fn check(knowledge: &Knowledge<'_>, expressions: &[Expression<'_>]) {
+    let workflow = knowledge.workflow;
     for expression in expressions {
         let mut seen = BTreeSet::new();
         for reference in expression.references() {
@@ -78,14 +78,15 @@ fn asks_for(workflow: &Workflow, reference: &Reference, index: usize) -> bool {
         || (reference.is_optional && reference.within.is_empty() && path == ["steps", step.id.as_str()])
 }
 
-struct Knowledge<'a> {
-    workflow: &'a Workflow,
+/// What follows from the graph and the conditions of a playbook about the statuses of its steps.
+pub(super) struct Knowledge<'a> {
+    pub(super) workflow: &'a Workflow,
     /// Which steps can be skipped by their own `if`, or are held back.
     skippable: Vec<bool>,
 }
 
 impl<'a> Knowledge<'a> {
-    fn new(workflow: &'a Workflow) -> Knowledge<'a> {
+    pub(super) fn new(workflow: &'a Workflow) -> Knowledge<'a> {
         let mut knowledge = Knowledge { workflow, skippable: vec![true; workflow.steps.len()] };
         for index in workflow.graph.order() {
             let Some(step) = workflow.steps.get(*index) else { continue };
@@ -125,8 +126,15 @@ impl<'a> Knowledge<'a> {
         (step.on_error == OnError::Continue).then_some("can fail and let others go on (`on_error: continue`)")
     }
 
-    /// Whether it follows that `read` is `ok` when `reader` is performed.
+    /// Whether it follows that `read` is `ok` when `reader` is performed, as far as the author seems to mean it: an `if`
+    /// that also depends on the alert counts when it asks for the step.
     fn follows(&self, read: usize, reader: usize) -> bool {
+        let condition = self.workflow.steps.get(reader).and_then(|step| step.condition.as_ref());
+        self.is_proven(read, reader) || condition.is_some_and(|condition| self.asks_blindly(condition, read))
+    }
+
+    /// Whether it follows that `read` is `ok` when `reader` is performed, whatever the alert is.
+    pub(super) fn is_proven(&self, read: usize, reader: usize) -> bool {
         if self.follows_from_needs(read, reader) {
             return true;
         }
@@ -143,7 +151,7 @@ impl<'a> Knowledge<'a> {
             }
             statuses
         };
-        self.always(condition, false, &statuses) || self.asks_blindly(condition, read)
+        self.always(condition, false, &statuses)
     }
 
     /// Whether it follows that `read` is `ok` when the needs of `reader` have let it through.
