@@ -12,9 +12,13 @@ fn blocks(text: &str, language: &str) -> Vec<String> {
 fn every_playbook_in_the_documents_loads() {
     let (catalog, _) = nodes::builtin();
     let mut count = 0;
-    for file in
-        ["README.md", "workflows/README.md", "examples/hello/README.md", "examples/approval/README.md"]
-    {
+    for file in [
+        "README.md",
+        "nodes/README.md",
+        "workflows/README.md",
+        "examples/hello/README.md",
+        "examples/approval/README.md",
+    ] {
         let text = std::fs::read_to_string(repository().join(file)).unwrap();
         for block in blocks(&text, "yaml").iter().filter(|block| block.trim_start().starts_with("workflow:"))
         {

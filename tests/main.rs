@@ -12,6 +12,7 @@ mod documents;
 mod failures;
 mod pictures;
 mod playbooks;
+mod reshaping;
 mod schema;
 mod wazuh_integration;
 mod world;

@@ -74,7 +74,10 @@ fn rehearse(
     text: &str,
     alerts: impl Fn(&str) -> Result<Value, String>,
 ) -> usize {
-    let (reports, findings) = engine::rehearsal::rehearse(workflow, file, text, &alerts, &|_| None);
+    nodes::compute_with(env!("CARGO_BIN_EXE_portcullis"));
+    let compute =
+        |command: &engine::Command| nodes::perform_pure(&command.node, &command.inputs, command.timeout);
+    let (reports, findings) = engine::rehearsal::rehearse(workflow, file, text, &alerts, &compute);
     assert!(findings.is_empty(), "{findings}");
     let mut count = 0;
     for report in reports {

@@ -4,7 +4,9 @@
 use std::ops::Range;
 
 use expr::{Reference, ValueTemplate};
-use workflow::{Action, Diagnostic, Diagnostics, FailureRule, InputKind, Manifest, Request, Rule};
+use workflow::{
+    Action, Diagnostic, Diagnostics, FailureRule, InputKind, Manifest, NativeNode, Request, Rule,
+};
 
 use crate::catalog::Recipes;
 
@@ -15,10 +17,7 @@ pub(crate) fn node(file: &str, text: &str, recipes: &Recipes) -> Result<(), Diag
     check.connection(recipes);
     match &manifest.action {
         Action::Request(request) => check.request(request),
-        Action::Native(name) => {
-            let message = format!("there is no function `{name}` in this program");
-            check.report(Rule::UNKNOWN_FUNCTION, name, message);
-        }
+        Action::Native(native) => check.native(*native),
         Action::Engine(_) | Action::Trigger(_) => {}
     }
     if check.findings.has_errors() { Err(check.findings) } else { Ok(()) }
@@ -47,6 +46,15 @@ impl Check<'_> {
             let message =
                 format!("there is no connection.yaml for `{product}`: there are {}", known.join(", "));
             self.report(Rule::UNKNOWN_PRODUCT, product, message);
+        }
+    }
+
+    /// The program is an input of its own kind, or text from elsewhere could become a part of it.
+    fn native(&mut self, native: NativeNode) {
+        let name = native.code_input();
+        if self.manifest.inputs.get(name).is_none_or(|input| input.kind != InputKind::Code) {
+            let message = format!("this node needs the input `{name}`, and its type has to be `code`");
+            self.report(Rule::WRONG_INPUT, "native", message);
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use model::{Failure, FailureClass, Outcome};
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use workflow::{Action, Manifest, Request};
 
@@ -13,6 +14,7 @@ use crate::catalog::Recipes;
 use crate::connection::{self, Connection, Exchange};
 use crate::outcome::judge;
 use crate::request::{self, Prepared};
+use crate::reshape::Task;
 use crate::response::{self, Reading};
 use crate::settings::ConnectionSettings;
 use crate::transport::{Progress, Stage};
@@ -51,6 +53,8 @@ pub struct Call<'a> {
 pub struct Nodes {
     connections: BTreeMap<String, Connection>,
     nobody: Connection,
+    /// Whose turn it is to compute: each takes a processor, and memory of its own.
+    computing: Arc<Semaphore>,
 }
 
 impl Nodes {
@@ -65,7 +69,8 @@ impl Nodes {
             })?;
             connections.insert(name.clone(), Connection::new(name, recipe, settings)?);
         }
-        Ok(Nodes { connections, nobody: Connection::open()? })
+        let computing = Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)));
+        Ok(Nodes { connections, nobody: Connection::open()?, computing })
     }
 
     /// Whether a step with this node could be performed here.
@@ -76,12 +81,33 @@ impl Nodes {
     /// Performs the call. Never repeats it but after a refused token, and never takes longer than it may.
     pub async fn perform(&self, call: Call<'_>) -> Outcome {
         let deadline = Instant::now() + call.timeout;
+        if let Action::Native(native) = call.manifest.action {
+            return match Task::new(native, call.manifest, call.inputs) {
+                Ok(task) => self.compute(task, deadline, call.timeout).await,
+                Err(failure) => Outcome::Failed(failure),
+            };
+        }
         match self.prepare(&call) {
             Ok((connection, ready)) => {
                 let outcome = ready.perform(connection, deadline, call.timeout).await;
                 connection.rendered.scrubber.outcome(outcome)
             }
             Err(failure) => Outcome::Failed(failure),
+        }
+    }
+
+    async fn compute(&self, task: Task, deadline: Instant, timeout: Duration) -> Outcome {
+        let turn = tokio::time::timeout_at(deadline, self.computing.clone().acquire_owned()).await;
+        let Ok(turn) = turn else {
+            let limit = expr::duration::display(timeout);
+            let message = format!("no turn to compute within {limit}: others took all the time");
+            return Outcome::Failed(Failure::new(FailureClass::Timeout, message));
+        };
+        // The turn goes with the work, which goes on when nobody waits for it any more.
+        let work = tokio::task::spawn_blocking(move || (task.perform(deadline.into_std(), timeout), turn));
+        match work.await {
+            Ok((outcome, _turn)) => outcome,
+            Err(error) => Outcome::Failed(setup(format!("computing was given up: {error}"))),
         }
     }
 

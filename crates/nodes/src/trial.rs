@@ -15,6 +15,7 @@ use crate::connection::rendered::{Entry, Rendered, TokenEntry, render};
 use crate::connection::{called, login};
 use crate::recipe::Recipe;
 use crate::request::{self, Base};
+use crate::reshape;
 use crate::response::{self, Answer, Phase, Reading};
 use crate::settings::{ConnectionSettings, Secret};
 use crate::trial::expected::{
@@ -100,11 +101,17 @@ where
 }
 
 fn node_test(manifest: &Manifest, recipe: Option<&Recipe>, test: &NodeTest) -> Result<(), String> {
-    let Action::Request(request) = &manifest.action else {
-        return Err("only a node with a `request` has tests".to_owned());
-    };
     let expected = Expected::one(test.output.as_ref(), test.failed.as_ref(), test.unknown.as_ref())?;
     let given = if test.inputs.is_null() { json!({}) } else { test.inputs.clone() };
+    if let Some(outcome) = reshape::perform_pure(manifest, &given, manifest.timeout) {
+        if test.request.is_some() || test.response.is_some() {
+            return Err("a node that computes has neither a `request` nor a `response`".to_owned());
+        }
+        return expected.check(&outcome);
+    }
+    let Action::Request(request) = &manifest.action else {
+        return Err("only a node with a `request` or with `native` has tests".to_owned());
+    };
     let base = if manifest.connection.is_some() { Base::Below(SOMEWHERE.to_owned()) } else { Base::Anywhere };
     let built = request::check_inputs(&manifest.inputs, &given)
         .and_then(|inputs| request::build(request, &inputs, &base).map(|prepared| (inputs, prepared)));

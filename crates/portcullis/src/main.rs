@@ -32,8 +32,16 @@ use tracing_subscriber::EnvFilter;
 use crate::cli::{Cli, Command, RunsCommand};
 use crate::client::Client;
 
+fn main() -> ExitCode {
+    // The program starts itself once more for every jq filter and script. Nothing that a server needs is wanted there.
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == nodes::CHILD) {
+        nodes::run_child()
+    }
+    command()
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn command() -> ExitCode {
     let cli = Cli::parse();
     log(matches!(cli.command, Command::Serve));
     // The first to install a provider wins; that is always this one.

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
+use engine::Command;
 use engine::rehearsal::{Coverage, Reach, Report};
+use model::Outcome;
 use serde_json::Value;
 use workflow::{Catalog, Diagnostics, Draft};
 
@@ -92,7 +94,7 @@ fn play_file(file: &Path, catalog: &Catalog) -> anyhow::Result<Played> {
         serde_json::from_str(&text).map_err(|error| format!("{path} is not JSON: {error}"))
     };
     let text = read(file)?;
-    let (mut reports, findings) = engine::rehearsal::rehearse(&workflow, &name, &text, &alert, &|_| None);
+    let (mut reports, findings) = engine::rehearsal::rehearse(&workflow, &name, &text, &alert, &compute);
     if findings.has_errors() {
         suite.cases.push(unreadable("the tests can be used", &findings));
         return Ok(Played { suite, coverage: None });
@@ -106,6 +108,11 @@ fn play_file(file: &Path, catalog: &Catalog) -> anyhow::Result<Played> {
         suite.cases.push(Case::new(&workflow.name, report, started_at.elapsed()));
     }
     Ok(Played { suite, coverage: Some((workflow.name.clone(), coverage)) })
+}
+
+/// Nodes that compute need no mock: they are performed.
+fn compute(command: &Command) -> Option<Outcome> {
+    nodes::perform_pure(&command.node, &command.inputs, command.timeout)
 }
 
 fn unreadable(what: &'static str, findings: &Diagnostics) -> Case {

@@ -28,7 +28,7 @@ pub use draw::{Format, draw};
 pub use graph::Graph;
 pub use load::{Bundle, Draft, Signature, load};
 pub use manifest::{
-    Action, Effect, EngineNode, FailureRule, Input, InputKind, Manifest, OnDoubt, Request, digest,
+    Action, Effect, EngineNode, FailureRule, Input, InputKind, Manifest, NativeNode, OnDoubt, Request, digest,
 };
 pub use reference::reference;
 pub use rule::{About, Example, Rule};

@@ -108,6 +108,8 @@ pub enum InputKind {
     Duration,
     /// A value in CEL.
     Expression,
+    /// A program, taken as it stands: braces in it are its own, and nothing is put into it.
+    Code,
 }
 
 /// Who performs a node, and how.
@@ -115,8 +117,8 @@ pub enum InputKind {
 pub enum Action {
     /// An HTTP request, described here.
     Request(Box<Request>),
-    /// A function of ours, by name.
-    Native(String),
+    /// A function of ours that computes its output from its inputs, and touches nothing else.
+    Native(NativeNode),
     /// The engine itself.
     Engine(EngineNode),
     /// Nobody: it starts runs.
@@ -134,6 +136,25 @@ pub enum EngineNode {
     Delay,
     /// Runs another playbook.
     Workflow,
+}
+
+/// The nodes that are a function of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NativeNode {
+    /// A filter in jq.
+    Jq,
+    /// A script in JavaScript.
+    Script,
+}
+
+impl NativeNode {
+    /// The input that holds the program.
+    pub fn code_input(self) -> &'static str {
+        match self {
+            NativeNode::Jq => "filter",
+            NativeNode::Script => "code",
+        }
+    }
 }
 
 /// An HTTP request, and how its answer is read.
@@ -225,7 +246,8 @@ impl Manifest {
     pub fn output_fields(&self) -> Option<Vec<&str>> {
         match &self.action {
             Action::Request(request) => request.output.as_ref()?.keys(),
-            Action::Native(_) | Action::Engine(_) | Action::Trigger(_) => None,
+            Action::Native(_) => Some(vec!["result"]),
+            Action::Engine(_) | Action::Trigger(_) => None,
         }
     }
 }
@@ -337,7 +359,8 @@ fn read_action(object: &Object<'_>) -> Option<Action> {
         return read_request(node, object).map(Box::new).map(Action::Request);
     }
     if object.get("native").is_some() {
-        return node.string().map(str::to_owned).map(Action::Native);
+        let nodes = [("jq", NativeNode::Jq), ("script", NativeNode::Script)];
+        return node.one_of(&nodes).map(Action::Native);
     }
     if object.get("engine").is_some() {
         let nodes = [
@@ -402,7 +425,7 @@ impl FailureRule {
     }
 }
 
-const KINDS: [(&str, InputKind); 11] = [
+const KINDS: [(&str, InputKind); 12] = [
     ("string", InputKind::String),
     ("integer", InputKind::Integer),
     ("number", InputKind::Number),
@@ -414,6 +437,7 @@ const KINDS: [(&str, InputKind); 11] = [
     ("ip", InputKind::Ip),
     ("duration", InputKind::Duration),
     ("expression", InputKind::Expression),
+    ("code", InputKind::Code),
 ];
 
 /// The types of inputs as descriptions write them.
@@ -432,7 +456,7 @@ impl Input {
     /// Says what is wrong with a value for this input.
     pub fn check(&self, value: &Value) -> Result<(), String> {
         let is_right = match self.kind {
-            InputKind::String => value.is_string(),
+            InputKind::String | InputKind::Code => value.is_string(),
             InputKind::Integer => value.is_i64() || value.is_u64(),
             InputKind::Number => value.is_number(),
             InputKind::Boolean => value.is_boolean(),
@@ -458,7 +482,7 @@ impl Input {
 impl InputKind {
     pub(crate) fn describe(self) -> &'static str {
         match self {
-            InputKind::String => "text",
+            InputKind::String | InputKind::Code => "text",
             InputKind::Integer => "a whole number",
             InputKind::Number => "a number",
             InputKind::Boolean => "true or false",

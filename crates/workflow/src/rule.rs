@@ -155,11 +155,12 @@ impl Rule {
     pub const MISSING_PATH: &Rule = Rule::named("missing-path");
     pub const MISSING_SECRET: &Rule = Rule::named("missing-secret");
     pub const NO_EXPIRY: &Rule = Rule::named("no-expiry");
-    pub const NUMBER_FOR_TEXT: &Rule = Rule::named("number-for-text");
     pub const NO_VALUE: &Rule = Rule::named("no-value");
+    pub const NUMBER_FOR_TEXT: &Rule = Rule::named("number-for-text");
     pub const ORPHAN_TEST: &Rule = Rule::named("orphan-test");
     pub const RECURSION: &Rule = Rule::named("recursion");
     pub const SECRET_LITERAL: &Rule = Rule::named("secret-literal");
+    pub const TEMPLATE_IN_CODE: &Rule = Rule::named("template-in-code");
     pub const TOO_LARGE: &Rule = Rule::named("too-large");
     pub const UNBOUNDED_DISRUPTION: &Rule = Rule::named("unbounded-disruption");
     pub const UNESCAPED_ALERT_TEXT: &Rule = Rule::named("unescaped-alert-text");
@@ -167,7 +168,6 @@ impl Rule {
     pub const UNGATED_DISRUPTION: &Rule = Rule::named("ungated-disruption");
     pub const UNKNOWN_FACT: &Rule = Rule::named("unknown-fact");
     pub const UNKNOWN_FIELD: &Rule = Rule::named("unknown-field");
-    pub const UNKNOWN_FUNCTION: &Rule = Rule::named("unknown-function");
     pub const UNKNOWN_INPUT: &Rule = Rule::named("unknown-input");
     pub const UNKNOWN_KEY: &Rule = Rule::named("unknown-key");
     pub const UNKNOWN_NODE: &Rule = Rule::named("unknown-node");

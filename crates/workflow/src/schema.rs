@@ -183,7 +183,7 @@ fn value(input: &Input) -> Value {
         InputKind::String if !input.choices.is_empty() => {
             json!({ "type": "string", "anyOf": [{ "enum": input.choices }, { "pattern": EXPRESSION }] })
         }
-        InputKind::String => json!({ "type": "string" }),
+        InputKind::String | InputKind::Code => json!({ "type": "string" }),
         InputKind::Integer => or_expression("integer"),
         InputKind::Number => or_expression("number"),
         InputKind::Boolean => or_expression("boolean"),

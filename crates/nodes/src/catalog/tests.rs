@@ -1,3 +1,5 @@
+use model::Outcome;
+use serde_json::json;
 use workflow::{Action, Effect};
 
 use super::*;
@@ -23,7 +25,8 @@ fn problems(name: &str, reports: &[TestReport]) -> Vec<String> {
 #[test]
 fn every_node_passes_its_own_tests() {
     let (catalog, recipes) = embedded();
-    let calling = catalog.iter().filter(|manifest| matches!(manifest.action, Action::Request(_)));
+    let has_tests = |action: &Action| matches!(action, Action::Request(_) | Action::Native(_));
+    let calling = catalog.iter().filter(|manifest| has_tests(&manifest.action));
     let problems: Vec<String> = calling
         .flat_map(|manifest| {
             let recipe = manifest.connection.as_ref().and_then(|product| recipes.get(product));
@@ -47,7 +50,7 @@ fn the_examples_of_the_readme_are_true() {
     let readme = FOLDER.get_file("README.md").and_then(|file| file.contents_utf8()).unwrap();
     let examples: Vec<&str> =
         readme.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    let [node, recipe] = examples.as_slice() else { panic!("two examples") };
+    let [node, playbook, recipe] = examples.as_slice() else { panic!("three examples") };
     let files = [("ticket/connection.yaml", *recipe), ("ticket/close.yaml", *node)];
     let files = files.map(|(file, text)| (file.to_owned(), text.to_owned()));
     let (catalog, recipes) = load(files).unwrap_or_else(|findings| panic!("{}", findings[0]));
@@ -55,13 +58,40 @@ fn the_examples_of_the_readme_are_true() {
     let reports = run_tests(catalog.get("ticket.close").unwrap(), Some(recipe));
     assert_eq!(problems("node", &reports), Vec::<String>::new());
     assert_eq!(problems("product", &run_recipe_tests(recipe)), Vec::<String>::new());
+    check_reshaping(playbook, &catalog);
+}
+
+/// The playbook about reshaping computes what it says.
+fn check_reshaping(playbook: &str, catalog: &Catalog) {
+    let (workflow, findings) = workflow::load("README.md", playbook, catalog);
+    let workflow = workflow.unwrap_or_else(|| panic!("{findings}"));
+    let hit = |ip: &str, level: u8, timestamp: &str| json!({ "_source": { "rule": { "level": level }, "data": { "srcip": ip }, "timestamp": timestamp } });
+    let hits = [
+        hit("192.0.2.1", 10, "2026-11-22T11:51:00.000+0000"),
+        hit("192.0.2.2", 12, "2026-11-22T11:53:00.000+0000"),
+        hit("192.0.2.3", 3, "2026-11-22T11:53:30.000+0000"),
+        hit("192.0.2.2", 12, "2026-11-22T11:52:00.000+0000"),
+    ];
+    let mut scope = json!({ "alert": { "hits": hits }, "steps": {} });
+    for step in workflow.steps.iter().filter(|step| matches!(step.node.action, Action::Native(_))) {
+        let inputs = step
+            .inputs
+            .iter()
+            .map(|(name, value)| (name.clone(), value.eval(&expr::Scope::new(scope.clone())).unwrap()));
+        let outcome = crate::perform_pure(&step.node, &inputs.collect(), step.timeout);
+        let Some(Outcome::Succeeded(output)) = outcome else { panic!("{}: {outcome:?}", step.id) };
+        scope["steps"][step.id.as_str()] = (*output).clone();
+    }
+    let sources = json!([{ "ip": "192.0.2.2", "alerts": 2 }, { "ip": "192.0.2.1", "alerts": 1 }]);
+    assert_eq!(scope["steps"]["sources"]["result"], sources);
+    assert_eq!(scope["steps"]["span"]["result"], json!({ "minutes": 2.5, "worst": "192.0.2.2" }));
 }
 
 #[test]
 fn the_catalogue_has_what_it_is_known_for() {
     let (catalog, recipes) = embedded();
     let names: Vec<&str> = catalog.iter().map(|manifest| manifest.name.as_str()).collect();
-    insta::assert_snapshot!(names.join(" "), @"approval cortex.get_job cortex.run_analyzer delay http manual misp.add_sighting misp.search_attributes set slack.post thehive.add_comment thehive.add_observable thehive.add_task_log thehive.close_case thehive.create_case thehive.create_task thehive.get_task thehive.update_case thehive.update_task virustotal.domain virustotal.file virustotal.ip virustotal.url wazuh.active_response wazuh.authenticate wazuh.disable_account wazuh.get_agent wazuh.list_agents wazuh.restart_agent webhook workflow");
+    insta::assert_snapshot!(names.join(" "), @"approval cortex.get_job cortex.run_analyzer delay http jq manual misp.add_sighting misp.search_attributes script set slack.post thehive.add_comment thehive.add_observable thehive.add_task_log thehive.close_case thehive.create_case thehive.create_task thehive.get_task thehive.update_case thehive.update_task virustotal.domain virustotal.file virustotal.ip virustotal.url wazuh.active_response wazuh.authenticate wazuh.disable_account wazuh.get_agent wazuh.list_agents wazuh.restart_agent webhook workflow");
     let products: Vec<&str> = recipes.iter().map(|recipe| recipe.product.as_str()).collect();
     assert_eq!(products, ["cortex", "http", "misp", "slack", "thehive", "virustotal", "wazuh"]);
     let disrupting = catalog.iter().filter(|manifest| manifest.effect == Some(Effect::Disrupt));
@@ -122,7 +152,10 @@ fn what_is_wrong_with_an_added_node_is_said_with_its_place() {
     a.yaml:10:16 unknown-root: there is no `respons.status` here: there are inputs, connection, response, empty
     ");
     let node = NODE.replace("request: { method", "native: close\nx: { method");
-    insta::assert_snapshot!(check(&[("a/connection.yaml", RECIPE), ("a.yaml", &node)]), @"a.yaml:10:1 unknown-key: there is no key `x` here");
+    insta::assert_snapshot!(check(&[("a/connection.yaml", RECIPE), ("a.yaml", &node)]), @"
+    a.yaml:9:9 wrong-value: `close` is not one of the values that stand here
+    a.yaml:10:1 unknown-key: there is no key `x` here
+    ");
     let taken = NODE.replace("ticket.close", "wazuh.get_agent");
     insta::assert_snapshot!(check(&[("a/connection.yaml", RECIPE), ("a.yaml", &taken)]), @"a.yaml:2:7 duplicate-node: there is a node `wazuh.get_agent` already");
 }

@@ -57,7 +57,10 @@ pub(super) fn check(nodes: &[Node<'_>], workflow: &Workflow) {
 /// What an input becomes a part of, where text could do harm there, and the helper against it.
 fn place_of(node: &Manifest, name: &str) -> Option<(&'static str, &'static str)> {
     let kind = node.inputs.get(name)?.kind;
-    if matches!(kind, InputKind::AgentId | InputKind::Integer | InputKind::Number | InputKind::Boolean) {
+    if matches!(
+        kind,
+        InputKind::AgentId | InputKind::Code | InputKind::Integer | InputKind::Number | InputKind::Boolean
+    ) {
         return None;
     }
     if COMMANDS.contains(&name) {

@@ -29,9 +29,8 @@ pub(super) fn read_inputs(
             node.report(Diagnostic::new(Rule::UNKNOWN_INPUT, node.key_at(), message).help(help));
             continue;
         }
-        let is_expression = takes_any || input.is_some_and(|input| input.kind == InputKind::Expression);
-        let language = if is_expression { Language::Expression } else { Language::Text };
-        let Some(values) = node.values(language) else {
+        let kind = input.map_or(InputKind::Expression, |input| input.kind);
+        let Some(values) = read_value(node, kind) else {
             // Reported; that it is given is known all the same.
             inputs.insert((*name).to_owned(), ValueTemplate::Literal(Value::Null));
             continue;
@@ -60,6 +59,27 @@ pub(super) fn read_inputs(
         }
     }
     inputs
+}
+
+/// A value in the language of its input.
+fn read_value(node: &Node<'_>, kind: InputKind) -> Option<ValueTemplate> {
+    if kind == InputKind::Code {
+        return read_code(node);
+    }
+    node.values(if kind == InputKind::Expression { Language::Expression } else { Language::Text })
+}
+
+/// A program is taken as it stands. Nothing is put into it, or the text of an alert could become a part of it.
+fn read_code(node: &Node<'_>) -> Option<ValueTemplate> {
+    let code = node.string()?;
+    if code.contains("{{") {
+        let message = "a program is taken as it stands: nothing is put in for what stands in these braces";
+        let help = "pass the value with another input of the node and read it there; where two braces are meant, \
+                    write a space between them";
+        node.report(Diagnostic::new(Rule::TEMPLATE_IN_CODE, node.word_at("{{"), message).help(help));
+        return None;
+    }
+    Some(ValueTemplate::Literal(node.value().clone()))
 }
 
 pub(super) fn wrong_input(

@@ -8,7 +8,7 @@ mod hostile;
 mod language;
 mod wrong;
 
-const NODES: [(&str, &str); 5] = [
+const NODES: [(&str, &str); 6] = [
     (
         "webhook",
         "node: webhook\nsummary: x\ntrigger: webhook\ninputs:\n  path: { type: string, required: true, summary: x }\n",
@@ -18,6 +18,10 @@ const NODES: [(&str, &str); 5] = [
     (
         "get",
         "node: wazuh.get_agent\nsummary: x\nconnection: wazuh\neffect: read\non_doubt: retry\ninputs:\n  agent: { type: agent_id, required: true, summary: the agent }\nrequest: { method: GET, path: /agents }\noutput: { name: \"{{ response.json.name }}\", groups: [] }\n",
+    ),
+    (
+        "jq",
+        "node: jq\nsummary: x\neffect: read\non_doubt: retry\ninputs:\n  filter: { type: code, required: true, summary: the filter }\n  data: { type: any, summary: what it reads }\nnative: jq\n",
     ),
     (
         "ar",
@@ -44,6 +48,7 @@ fn read_shipped() -> Catalog {
         include_str!("../../../../nodes/core/approval.yaml"),
         include_str!("../../../../nodes/core/delay.yaml"),
         include_str!("../../../../nodes/core/http.yaml"),
+        include_str!("../../../../nodes/core/jq.yaml"),
         include_str!("../../../../nodes/core/manual.yaml"),
         include_str!("../../../../nodes/core/set.yaml"),
         include_str!("../../../../nodes/core/webhook.yaml"),
@@ -247,6 +252,52 @@ steps:
        |
        = help: did you mean `name`?
     ");
+}
+
+#[test]
+fn a_program_is_taken_as_it_stands_and_has_no_templates() {
+    let text = r#"
+workflow: shape
+steps:
+  - id: pick
+    uses: jq
+    with:
+      filter: '{a: {b: "\(.c)"}}'
+      data: "{{ alert }}"
+  - id: look
+    uses: set
+    with: { a: steps.pick.result.a }
+"#;
+    assert_snapshot!(check(text), @"no finding");
+    let (workflow, _) = load("playbook.yaml", text, &catalog());
+    let filter = workflow.unwrap().steps[0].inputs["filter"].clone();
+    assert!(matches!(filter, expr::ValueTemplate::Literal(text) if text == r#"{a: {b: "\(.c)"}}"#));
+    assert_snapshot!(check(&text.replace("result", "results").replace(".c)", "{{ alert.c }})")), @r#"
+    error[template-in-code]: a program is taken as it stands: nothing is put in for what stands in these braces
+     --> playbook.yaml:7:27
+      |
+    7 |       filter: '{a: {b: "\({{ alert.c }})"}}'
+      |                           ^^
+      |
+      = help: pass the value with another input of the node and read it there; where two braces are meant, write a space between them
+
+    error[unknown-path]: the output of `pick` (jq) has no field `results`
+      --> playbook.yaml:11:16
+       |
+    11 |     with: { a: steps.pick.results.a }
+       |                ^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: did you mean `result`?
+    "#);
+    assert_snapshot!(check(&text.replace("'{a: {b: \"\\(.c)\"}}'", "7")), @r#"
+    error[wrong-type]: this has to be text, and YAML reads it as a number
+     --> playbook.yaml:7:15
+      |
+    7 |       filter: 7
+      |               ^
+      |
+      = help: write "7"
+    "#);
 }
 
 #[test]

@@ -44,22 +44,6 @@ request: { method: GET, path: /agents/summary/status }
         ),
     },
     Rule {
-        id: "unknown-function",
-        severity: Error,
-        about: About::Node,
-        summary: "`native` names a function that the program does not have",
-        why: "What is no request and no answer takes Rust. Most nodes need none: `request` is enough.",
-        wrong: Text("node: hash.md5\nsummary: A hash.\neffect: read\non_doubt: retry\nnative: md5\n"),
-        right: Text(
-            r#"node: ticket.count
-summary: How many tickets there are.
-effect: read
-on_doubt: retry
-request: { method: GET, path: https://ticket.example/api/count }
-"#,
-        ),
-    },
-    Rule {
         id: "unknown-root",
         severity: Error,
         about: About::Node,

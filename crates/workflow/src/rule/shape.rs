@@ -212,6 +212,35 @@ steps:
         ),
     },
     Rule {
+        id: "template-in-code",
+        severity: Error,
+        about: About::Playbook,
+        summary: "braces in a jq filter or a script, where nothing is put in",
+        why: "A program that text of an alert is put into is a program that the attacker writes along. What it works on goes \
+              in by another input, as data.",
+        wrong: Text(
+            r#"workflow: programs
+steps:
+  - id: bad
+    uses: jq
+    with:
+      filter: '.items[] | select(.ip == "{{ alert.data.srcip }}")'
+      data: "{{ alert.data }}"
+"#,
+        ),
+        right: Text(
+            r#"workflow: programs
+steps:
+  - id: bad
+    uses: jq
+    with:
+      filter: '.items[] | select(.ip == $ip)'
+      data: "{{ alert.data }}"
+      vars: { ip: "{{ alert.data.srcip }}" }
+"#,
+        ),
+    },
+    Rule {
         id: "number-for-text",
         severity: Warning,
         about: About::Playbook,

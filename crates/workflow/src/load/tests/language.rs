@@ -280,7 +280,7 @@ steps:
     3 | inputs: { host: { type: text }, ip: { type: ip } }
       |                         ^^^^
       |
-      = help: there are agent_id, any, boolean, duration, expression, integer, ip, list, number, object, string
+      = help: there are agent_id, any, boolean, code, duration, expression, integer, ip, list, number, object, string
 
     error[unknown-path]: there is no alert in a playbook that others call
      --> playbook.yaml:5:36
