@@ -156,12 +156,16 @@ mod tests {
           |
         5 |   - { uses: webhook, with: { path: x, respond: outputs, within: soon } }
           |                                                                 ^^^^
+          |
+          = help: `within`: How long `respond: outputs` waits, at most 60s; 10s where nothing is said. Then the sender gets the receipt.
 
         error[wrong-input]: the input `respond` has to be one of receipt, outputs, not `"later"`
          --> x.yaml:6:48
           |
         6 |   - { uses: webhook, with: { path: x, respond: later } }
           |                                                ^^^^^
+          |
+          = help: `respond`: What the sender gets: at once which run it is, or what the run gives once it has ended.
         "#);
     }
 
@@ -200,6 +204,8 @@ mod tests {
           |
         4 |   - { uses: schedule, with: { cron: '0 8 30 2 *', missed: twice } }
           |                                                           ^^^^^
+          |
+          = help: `missed`: What becomes of times at which the server was away: one run for all of them, or none.
 
         error[missing-input]: the node `schedule` needs the input `cron`: Minute, hour, day of the month, month, weekday: `0 8 * * 1-5` is 08:00 from Monday to Friday.
          --> x.yaml:5:5
