@@ -13,6 +13,7 @@ mod failures;
 mod pictures;
 mod playbooks;
 mod reshaping;
+mod reload;
 mod schema;
 mod wazuh_integration;
 mod world;

@@ -132,6 +132,12 @@ impl World {
         tokio::time::timeout(PATIENCE, server.child.wait()).await.unwrap().unwrap().success()
     }
 
+    /// Tells the server to look at its files at once.
+    pub(crate) async fn hang_up(&self) {
+        let pid = self.server.as_ref().expect("a server runs").child.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-HUP", &pid]).status().await.unwrap().success());
+    }
+
     /// The binary with these arguments, in the world's folder and with its secrets.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let lab = Settings::default();
