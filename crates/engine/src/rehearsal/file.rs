@@ -37,6 +37,8 @@ pub(super) enum Mock {
     Always(Reply),
     /// To each attempt its own.
     Successive(Vec<Reply>),
+    /// To each item of a list its own, in the order of the list.
+    Items(Vec<Mock>),
 }
 
 /// What the world answers to one call.
@@ -129,13 +131,14 @@ impl Lines {
 }
 
 impl Mock {
-    /// What the world answers to this attempt, from 1.
-    pub(super) fn reply(&self, attempt: u32) -> Option<&Reply> {
+    /// What the world answers to this attempt, from 1, of a step or of one of its items.
+    pub(super) fn reply(&self, item: Option<u32>, attempt: u32) -> Option<&Reply> {
         match self {
             Mock::Always(reply) => Some(reply),
             Mock::Successive(replies) => {
                 usize::try_from(attempt).ok()?.checked_sub(1).and_then(|index| replies.get(index))
             }
+            Mock::Items(mocks) => mocks.get(usize::try_from(item?).ok()?)?.reply(None, attempt),
         }
     }
 }

@@ -213,9 +213,9 @@ impl Stage<'_> {
         let step = child.parent.step;
         *self.played.calls.entry(child.workflow.clone()).or_default() += 1;
         let mock = self.test.mocks.get(&step.step);
-        let Some(Reply { outcome, takes }) = mock.and_then(|mock| mock.reply(1)).cloned() else {
+        let Some(Reply { outcome, takes }) = mock.and_then(|mock| mock.reply(step.item, 1)).cloned() else {
             let workflow = &child.workflow;
-            let what = format!("`{step}` calls the playbook {workflow}, and the test has no mock for it");
+            let what = format!("`{step}` calls the playbook `{workflow}`, and the test has no mock for it");
             let help = format!("mock: {{ {}: {{ output: {{ ... }} }} }}", step.step);
             self.played.problems.push(Problem::new(what).help(help));
             self.played.stuck.insert(step.step);
@@ -228,7 +228,7 @@ impl Stage<'_> {
 
     fn reply(&self, command: &Command) -> Option<Reply> {
         match self.test.mocks.get(&command.step.step) {
-            Some(mock) => mock.reply(command.attempt).cloned(),
+            Some(mock) => mock.reply(command.step.item, command.attempt).cloned(),
             None => (self.pure)(command).map(|outcome| Reply { outcome, takes: Duration::ZERO }),
         }
     }
@@ -327,8 +327,8 @@ fn child_ended(step: StepKey, run: RunId, outcome: Outcome) -> Input {
 fn missing_mock(command: &Command, is_mocked: bool, step: Option<&Step>) -> Problem {
     let (name, node) = (&command.step.step, &command.node.name);
     if is_mocked {
-        let what =
-            format!("attempt {} of `{name}` is called, and the mock has no answer to it", command.attempt);
+        let (attempt, key) = (command.attempt, &command.step);
+        let what = format!("attempt {attempt} of `{key}` is called, and the mock has no answer to it");
         return Problem::new(what)
             .help(format!("add one to the list of `{name}`"))
             .at(format!("/mock/{name}"));

@@ -55,6 +55,67 @@ tests:
 }
 
 #[test]
+fn each_item_of_a_list_is_answered_for_itself() {
+    assert_snapshot!(check_of(&load(CALLER), r#"
+inputs: { hosts: ["001", "002", "003"] }
+mock: { call: { output: {} }, tell: { output: {} } }
+tests:
+  - name: one fails
+    mock: { each: { items: [{ output: { name: web } }, { fail: { class: reset, message: gone } }, [{ output: { name: db } }]] } }
+    expect: { status: { run: succeeded, each: failed }, journal: ["each[0] ok", "each[1] failed", "each[2] ok"] }
+  - name: one has no answer
+    mock: { each: { items: [{ output: { name: web } }] } }
+    expect: { status: { run: running } }
+"#), @r#"
+    ok one fails
+    FAILED one has no answer
+      contain.test.yaml:9: attempt 1 of `each[1]` is called, and the mock has no answer to it
+        help: add one to the list of `each`
+      the run:
+             0s  run of caller started
+             0s  each is performed for 3 items
+             0s  each[0] sent, attempt 1: {"at":"001"}
+             0s  each[1] sent, attempt 1: {"at":"002"}
+             0s  each[2] sent, attempt 1: {"at":"003"}
+             0s  each[0] ok: {"name":"web"}
+          1h00m  the run has taken longer than it may
+    "#);
+    assert_snapshot!(check_of(&load(CALLER), r#"
+inputs: { hosts: [] }
+tests:
+  - { name: a, mock: { call: { items: [] }, each: { items: [{ ouput: {} }] } }, expect: {} }
+"#), @"
+    error[wrong-key]: `call` has no `foreach`, so there are no items to answer one by one
+     --> contain.test.yaml:4:32
+      |
+    4 |   - { name: a, mock: { call: { items: [] }, each: { items: [{ ouput: {} }] } }, expect: {} }
+      |                                ^^^^^
+
+    error[wrong-value]: a mock has exactly one of `output`, `fail` and `unknown`
+     --> contain.test.yaml:4:61
+      |
+    4 |   - { name: a, mock: { call: { items: [] }, each: { items: [{ ouput: {} }] } }, expect: {} }
+      |                                                             ^^^^^^^^^^^^^
+
+    error[unknown-key]: there is no key `ouput` here
+     --> contain.test.yaml:4:63
+      |
+    4 |   - { name: a, mock: { call: { items: [] }, each: { items: [{ ouput: {} }] } }, expect: {} }
+      |                                                               ^^^^^
+      |
+      = help: did you mean `output`?
+
+    error[empty-test]: this test expects nothing
+     --> contain.test.yaml:4:81
+      |
+    4 |   - { name: a, mock: { call: { items: [] }, each: { items: [{ ouput: {} }] } }, expect: {} }
+      |                                                                                 ^^^^^^
+      |
+      = help: say at least one of starts, status, calls, outputs, inputs, errors, journal
+    ");
+}
+
+#[test]
 fn a_mistake_about_inputs_has_its_place() {
     assert_snapshot!(check_of(&load(CALLER), r#"
 alert: {}

@@ -43,6 +43,19 @@ pub(super) fn given_inputs(node: &Node<'_>, inputs: &BTreeMap<String, Input>) ->
 }
 
 pub(super) fn mock(node: &Node<'_>, step: &Step) -> Option<Mock> {
+    if node.value().get("items").is_none() {
+        return replies(node, step);
+    }
+    let items = node.object(&["items"])?.require("items")?;
+    if step.each.is_none() {
+        let message = format!("`{}` has no `foreach`, so there are no items to answer one by one", step.id);
+        node.report(Diagnostic::new(Rule::WRONG_KEY, items.key_at(), message));
+    }
+    let mocks: Vec<Option<Mock>> = items.list()?.iter().map(|node| replies(node, step)).collect();
+    mocks.into_iter().collect::<Option<_>>().map(Mock::Items)
+}
+
+fn replies(node: &Node<'_>, step: &Step) -> Option<Mock> {
     if !node.value().is_array() {
         return reply(node, step).map(Mock::Always);
     }
