@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use model::RunStatus;
 use serde_json::Value;
-use workflow::Workflow;
+use workflow::{Draft, Workflow};
 
 use crate::world::{World, read_json, repository};
 
@@ -44,8 +44,10 @@ fn every_example_of_the_manual_loads_and_its_tests_pass() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn malware_is_looked_up_told_removed_and_sighted_over_real_http() {
-    let text = read(&repository().join("workflows/contain_malware.yaml"));
-    let world = World::with(lab::Settings::default(), &[("contain_malware.yaml", &text)]).await;
+    let [called, text] = ["enrich_hash", "contain_malware"]
+        .map(|name| read(&repository().join(format!("workflows/{name}.yaml"))));
+    let playbooks = [("enrich_hash.yaml", called.as_str()), ("contain_malware.yaml", &text)];
+    let world = World::with(lab::Settings::default(), &playbooks).await;
     let mut alert = read_json(&repository().join("examples/alerts/virustotal_hit.json"));
     // The lab's laptop-17 is switched off.
     alert["agent"]["id"] = "001".into();
@@ -88,7 +90,12 @@ fn rehearse(
 }
 
 pub(crate) fn load(file: &str, text: &str) -> Arc<Workflow> {
-    let (workflow, findings) = workflow::load(file, text, &nodes::builtin().0);
+    let mut catalog = nodes::builtin().0;
+    for path in shipped() {
+        let draft = Draft::parse(&path.display().to_string(), &read(&path)).unwrap();
+        catalog.add_workflow(draft.signature().unwrap());
+    }
+    let (workflow, findings) = workflow::load(file, text, &catalog);
     assert!(findings.is_empty(), "{findings}");
     Arc::new(workflow.unwrap())
 }
