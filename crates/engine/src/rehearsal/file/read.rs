@@ -32,6 +32,8 @@ const TEST_KEYS: [&str; 12] = [
     "expect",
 ];
 
+const MODES: [(&str, Mode); 2] = [("live", Mode::Live), ("shadow", Mode::Shadow)];
+
 /// Reads a test file. There are tests only where the findings hold no error.
 pub(in crate::rehearsal) fn read(
     workflow: &Workflow,
@@ -59,16 +61,18 @@ pub(super) struct Reader<'a> {
 /// What stands at the top of the file, for every test that says nothing else.
 struct Shared {
     alert: Option<Arc<Value>>,
+    mode: Option<Mode>,
     mocks: BTreeMap<StepId, Mock>,
 }
 
 impl Reader<'_> {
     fn tests(&self, document: &Document) -> Vec<Test> {
-        let Some(root) = document.root().object(&["alert", "inputs", "mock", "tests"]) else {
+        let Some(root) = document.root().object(&["alert", "inputs", "mode", "mock", "tests"]) else {
             return Vec::new();
         };
         let shared = Shared {
             alert: self.given(&root),
+            mode: root.get("mode").and_then(|node| node.one_of(&MODES)),
             mocks: root.get("mock").map(|node| self.mocks(&node)).unwrap_or_default(),
         };
         let nodes = root.require("tests").and_then(|node| node.list()).unwrap_or_default();
@@ -106,7 +110,6 @@ impl Reader<'_> {
             ("schedule", TriggerKind::Schedule),
         ];
         let trigger = object.get("trigger").and_then(|node| node.one_of(&triggers));
-        let modes = [("live", Mode::Live), ("shadow", Mode::Shadow)];
         let mut mocks = shared.mocks.clone();
         mocks.extend(object.get("mock").map(|node| self.mocks(&node)).unwrap_or_default());
         let answers = object.get("approvals").map(|node| self.answers(&node)).unwrap_or_default();
@@ -115,7 +118,7 @@ impl Reader<'_> {
         Some(Test {
             lines: lines::of(node, &self.newlines),
             trigger: trigger.unwrap_or_else(|| self.usual_trigger()),
-            mode: object.get("mode").and_then(|node| node.one_of(&modes)),
+            mode: object.get("mode").and_then(|node| node.one_of(&MODES)).or(shared.mode),
             mocks,
             answers,
             resolutions,

@@ -351,6 +351,11 @@ fn a_live_playbook_can_be_tested_in_shadow() {
     0s  tell ok: {}
     0s  run succeeded blocked=false
     "#);
+    let tests = "tests:\n  - { name: a, expect: { status: { block: skipped } } }\n  - { name: b, mode: live, approvals: { block: { decision: approve, by: ana, reason: x } }, expect: { status: { block: ok } } }\n";
+    assert_snapshot!(check_file(&format!("{MOCKS}mode: shadow\n{tests}")), @r"
+    ok a
+    ok b
+    ");
 }
 
 #[test]
