@@ -10,6 +10,7 @@ mod command_line;
 mod crashes;
 mod documents;
 mod failures;
+mod new;
 mod pictures;
 mod playbooks;
 mod reshaping;

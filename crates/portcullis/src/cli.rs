@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use model::{RunId, StepId, StepKey};
 
 use crate::check::Format;
+use crate::new::Template;
 
 /// Incident-response playbooks for Wazuh and TheHive: nothing lost, nothing twice, nothing without its gate.
 #[derive(Debug, Parser)]
@@ -28,6 +29,8 @@ pub(crate) enum Command {
     Demo(DemoOptions),
     /// Run the server: webhooks, API, timers.
     Serve,
+    /// Write a playbook to begin with, and its tests: a small one that teaches, or one for production. In shadow mode.
+    New(NewOptions),
     /// Check playbooks and their tests: every mistake with its place. Ends with 0 where there is no error, with 1 where
     /// there is one, with 2 where a file cannot be read.
     Check {
@@ -126,6 +129,18 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 55000)]
         port: u16,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewOptions {
+    /// The name of the new playbook.
+    pub(crate) name: StepId,
+    /// A playbook for production to begin with.
+    #[arg(long)]
+    pub(crate) template: Option<Template>,
+    /// The folder; the first one of the configuration, or `workflows`, if nothing is said.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -12,6 +12,7 @@ mod eval;
 mod explain;
 mod graph;
 mod lab;
+mod new;
 mod people;
 mod playbooks;
 mod rehearse;
@@ -66,6 +67,7 @@ async fn run(cli: Cli) -> anyhow::Result<bool> {
     match cli.command {
         Command::Demo(options) => return demo::demo(&options).await,
         Command::Serve => serve::serve(config).await?,
+        Command::New(options) => new::new(config, &options)?,
         Command::Check { paths, format } => return check::check(config, paths, format),
         Command::Explain { markdown: true, .. } => explain::page(),
         Command::Explain { rule, markdown: false } => explain::rule(rule.as_deref())?,
