@@ -4,6 +4,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use engine::rehearsal::rehearse;
 use libfuzzer_sys::fuzz_target;
 use workflow::{Catalog, Draft};
 
@@ -42,5 +43,9 @@ fuzz_target!(|text: &str| {
     let (again, _) = workflow.bundle().load("pinned.yaml");
     assert!(again.is_some_and(|again| again.digest == workflow.digest), "what is pinned loads again");
     let no_file = |path: &str| Err(format!("{path} is not there"));
-    let _ = engine::rehearsal::rehearse(&Arc::new(workflow), "playbook.test.yaml", TEST, no_file);
+    let workflow = Arc::new(workflow);
+    let (reports, _) = rehearse(&workflow, "playbook.test.yaml", TEST, &no_file, &|_| None);
+    for report in reports {
+        assert!(!report.name.is_empty());
+    }
 });
