@@ -125,6 +125,6 @@ mod tests {
         }
         let index = usize::try_from(run["results"][0]["ruleIndex"].as_u64().unwrap()).unwrap();
         assert_eq!(rules[index]["id"], "unknown-key");
-        insta::assert_snapshot!(serde_json::to_string(&run["results"][0]).unwrap(), @"");
+        insta::assert_snapshot!(serde_json::to_string(&run["results"][0]).unwrap(), @r#"{"level":"error","locations":[{"physicalLocation":{"artifactLocation":{"uri":"workflows/%C3%BC.yaml","uriBaseId":"%SRCROOT%"},"region":{"endColumn":2,"endLine":1,"startColumn":1,"startLine":1}}}],"message":{"text":"there is no key\nhelp: do"},"relatedLocations":[{"id":0,"message":{"text":"here"},"physicalLocation":{"artifactLocation":{"uri":"workflows/%C3%BC.yaml","uriBaseId":"%SRCROOT%"},"region":{"endColumn":1,"endLine":2,"startColumn":5,"startLine":1}}}],"ruleId":"unknown-key","ruleIndex":6}"#);
     }
 }

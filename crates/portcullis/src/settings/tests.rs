@@ -108,6 +108,8 @@ api:
        |
     10 |     - { name: ana, roles: analyst }
        |                           ^^^^^^^
+       |
+       = help: write `roles: [analyst]`
     "#);
 }
 
