@@ -229,7 +229,7 @@ mod tests {
             "{{ alert.none }} and {{ alert.load }}",
         ];
         let shown: Vec<String> = all.into_iter().map(check).collect();
-        assert_snapshot!(shown.join("\n\n"), @"
+        assert_snapshot!(shown.join("\n\n"), @r#"
         error[no-value]: `alert.rule.levl` is missing: `alert.rule` has groups, level
          --> expression:1:1
           |
@@ -242,11 +242,13 @@ mod tests {
         1 | alert.rule.level >= 'x'
           | ^^^^^^^^^^^^^^^^^^^^^^^
 
-        error[wrong-expression]: this is not a CEL expression: Syntax error: mismatched input '<EOF>' expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER
+        error[wrong-expression]: this is not a CEL expression: it ends too early
          --> expression:1:21
           |
         1 | alert.rule.level >= 
           |                     ^
+          |
+          = help: a decision reads like `alert.rule.level >= 10 && "sshd" in alert.rule.groups`
 
         error[wrong-expression]: there is no helper `nope`
          --> expression:1:4
@@ -261,6 +263,6 @@ mod tests {
           |
         1 | {{ alert.none }} and {{ alert.load }}
           |    ^^^^^^^^^^
-        ");
+        "#);
     }
 }

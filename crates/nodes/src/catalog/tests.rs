@@ -153,7 +153,7 @@ fn what_is_wrong_with_an_added_node_is_said_with_its_place() {
     ");
     let node = NODE.replace("request: { method", "native: close\nx: { method");
     insta::assert_snapshot!(check(&[("a/connection.yaml", RECIPE), ("a.yaml", &node)]), @"
-    a.yaml:9:9 unknown-function: there is no function `close` in this program
+    a.yaml:9:9 wrong-value: `close` is not one of the values that stand here
     a.yaml:10:1 unknown-key: there is no key `x` here
     ");
     let taken = NODE.replace("ticket.close", "wazuh.get_agent");
