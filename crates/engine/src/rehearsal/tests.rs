@@ -17,8 +17,8 @@ mod time;
 const NODES: [&str; 6] = [
     "node: webhook\nsummary: x\ntrigger: webhook\ninputs:\n  path: { type: string, required: true, summary: x }\n",
     "node: look\nsummary: looks\neffect: read\non_doubt: retry\ninputs:\n  at: { type: any, summary: x }\nrequest: { method: GET, path: /x }\noutput: { name: \"{{ response.json.name }}\", \"score?\": \"{{ response.json.score }}\" }\n",
-    "node: act\nsummary: acts\neffect: disrupt\non_doubt: ask\nnative: x\ntarget: \"host/{{ inputs.on }}\"\ninputs:\n  on: { type: string, required: true, summary: x }\n",
-    "node: note\nsummary: notes\neffect: write\non_doubt: retry\nnative: x\ninputs:\n  text: { type: string, required: true, summary: x }\n",
+    "node: act\nsummary: acts\neffect: disrupt\non_doubt: ask\nrequest: { method: POST, path: /x }\ntarget: \"host/{{ inputs.on }}\"\ninputs:\n  on: { type: string, required: true, summary: x }\n",
+    "node: note\nsummary: notes\neffect: write\non_doubt: retry\nrequest: { method: POST, path: /x }\ninputs:\n  text: { type: string, required: true, summary: x }\n",
     "node: workflow\nsummary: calls\neffect: read\non_doubt: retry\nengine: workflow\ninputs:\n  workflow: { type: string, required: true, summary: x }\n  inputs: { type: object, default: {}, summary: x }\n",
     "node: set\nsummary: sets\neffect: read\non_doubt: retry\nengine: set\n",
 ];

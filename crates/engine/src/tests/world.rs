@@ -13,8 +13,8 @@ use workflow::{Catalog, Diagnostics, Workflow};
 use crate::{Input, Rejected, Run, Start};
 
 pub(super) const NODES: [&str; 6] = [
-    "node: look\nsummary: looks\neffect: read\non_doubt: retry\nnative: x\ninputs:\n  at: { type: any, summary: x }\n",
-    "node: act\nsummary: acts\neffect: disrupt\non_doubt: ask\nnative: x\ntarget: \"host/{{ inputs.on }}\"\ninputs:\n  on: { type: string, required: true, summary: x }\n",
+    "node: look\nsummary: looks\neffect: read\non_doubt: retry\nrequest: { method: POST, path: /x }\ninputs:\n  at: { type: any, summary: x }\n",
+    "node: act\nsummary: acts\neffect: disrupt\non_doubt: ask\nrequest: { method: POST, path: /x }\ntarget: \"host/{{ inputs.on }}\"\ninputs:\n  on: { type: string, required: true, summary: x }\n",
     "node: set\nsummary: sets\neffect: read\non_doubt: retry\nengine: set\n",
     "node: approval\nsummary: asks\neffect: read\non_doubt: retry\nengine: approval\n",
     "node: workflow\nsummary: calls\neffect: read\non_doubt: retry\nengine: workflow\ninputs:\n  workflow: { type: string, required: true, summary: x }\n  inputs: { type: object, default: {}, summary: x }\n",

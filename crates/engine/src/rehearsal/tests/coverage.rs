@@ -37,7 +37,7 @@ fn what_no_test_showed_is_named() {
     ");
     assert_snapshot!(coverage(r#"
   - name: rejected
-    approvals: { block: { decision: reject, by: ana, reason: no } }
+    approvals: { block: { decision: reject, by: ana, reason: nope } }
     expect: { calls: { act: 0 } }
 "#), @"
     webhook wazuh  `when` false
@@ -57,7 +57,7 @@ fn tests_together_show_more_than_each_of_them() {
     approvals: { block: { decision: approve, by: ana, reason: seen } }
     expect: { calls: { act: 1 } }
   - name: rejected
-    approvals: { block: { decision: reject, by: ana, reason: no } }
+    approvals: { block: { decision: reject, by: ana, reason: nope } }
     expect: { calls: { act: 0 } }
   - name: expired
     approvals: { block: { expire: true } }

@@ -12,7 +12,7 @@ fn the_facts_of_a_run_have_names() {
     expect:
       journal: [run started, host ok, block asked, block approved by ana at 10m, block started, block ok, run succeeded]
   - name: rejected
-    approvals: { block: { decision: reject, by: ana, reason: no } }
+    approvals: { block: { decision: reject, by: ana, reason: nope } }
     expect: { journal: [block asked at 0s, block rejected, tell started, tell ok] }
   - name: expired after a slow start
     mock: { host: [{ fail: { class: timeout, message: slow } }, { output: { name: web-01 } }] }
@@ -51,7 +51,7 @@ fn the_facts_of_a_run_have_names() {
 fn a_fact_that_does_not_come_says_what_came_instead() {
     assert_snapshot!(problems(r#"
   - name: rejected
-    approvals: { block: { decision: reject, by: ana, reason: no } }
+    approvals: { block: { decision: reject, by: ana, reason: nope } }
     expect: { journal: [block asked, block approved by ana, block started] }
   - name: the other order
     approvals: { block: { decision: approve, by: ana, reason: seen } }
