@@ -29,8 +29,8 @@ pub(crate) const BOT: &str = "token-of-the-bot-90ab";
 const NODES: [&str; 4] = [
     include_str!("../../../../nodes/core/webhook.yaml"),
     "node: manual\nsummary: x\ntrigger: manual\ninputs:\n  roles: { type: list, summary: x }\n",
-    "node: look\nsummary: x\neffect: read\non_doubt: retry\nnative: x\n",
-    "node: act\nsummary: x\neffect: disrupt\non_doubt: ask\nnative: x\ntarget: \"host/{{ inputs.on }}\"\ninputs:\n  on: { type: string, required: true, summary: x }\n",
+    "node: look\nsummary: x\neffect: read\non_doubt: retry\nrequest: { method: GET, path: / }\n",
+    "node: act\nsummary: x\neffect: disrupt\non_doubt: ask\nrequest: { method: GET, path: / }\ntarget: \"host/{{ inputs.on }}\"\ninputs:\n  on: { type: string, required: true, summary: x }\n",
 ];
 
 pub(crate) const CONTAIN: &str = r#"
