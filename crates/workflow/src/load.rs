@@ -132,14 +132,7 @@ fn read(document: &Document, text: String, catalog: &Catalog, rules: Rules) -> O
     let trigger_list = root.get("triggers").and_then(|node| node.list()).unwrap_or_default();
     let (triggers, trigger_nodes) =
         trigger_list.iter().filter_map(|node| read_trigger(node, catalog)).unzip();
-    let mut step_nodes = root.require("steps").and_then(|node| node.list()).unwrap_or_default();
-    if step_nodes.is_empty() || step_nodes.len() > MOST_STEPS {
-        let message = format!("a workflow has 1 to {MOST_STEPS} steps, not {}", step_nodes.len());
-        document.report(Diagnostic::new(Rule::WRONG_VALUE, root.node().at(), message));
-        return None;
-    }
-    let main_steps = step_nodes.len();
-    step_nodes.extend(root.get("on_failure").and_then(|node| node.list()).unwrap_or_default());
+    let (step_nodes, main_steps) = step_nodes(&root)?;
     let ids = read_ids(&step_nodes);
     let steps: Vec<Option<Step>> = (step_nodes.iter().enumerate())
         .map(|(index, node)| {
@@ -187,12 +180,32 @@ fn read(document: &Document, text: String, catalog: &Catalog, rules: Rules) -> O
     Some(workflow)
 }
 
-/// A playbook that others call has no triggers of its own.
+/// All steps, those of `on_failure` behind the others, and how many others there are.
+fn step_nodes<'a>(root: &Object<'a>) -> Option<(Vec<Node<'a>>, usize)> {
+    let steps = root.require("steps").and_then(|node| node.list()).unwrap_or_default();
+    let handlers = root.get("on_failure").map(|node| node.list().unwrap_or_default());
+    let parts = [("a workflow", Some(&steps)), ("`on_failure`", handlers.as_ref())];
+    for (whose, count) in parts.into_iter().filter_map(|(whose, steps)| Some((whose, steps?.len()))) {
+        if !(1..=MOST_STEPS).contains(&count) {
+            let message = format!("{whose} has 1 to {MOST_STEPS} steps, not {count}");
+            root.node().report(Diagnostic::new(Rule::WRONG_VALUE, root.node().at(), message));
+            return None;
+        }
+    }
+    let main_steps = steps.len();
+    Some((steps.into_iter().chain(handlers.unwrap_or_default()).collect(), main_steps))
+}
+
+/// A playbook that others call has no triggers of its own, and no alerts that could be one and the same.
 fn check_called(root: &Object<'_>) {
-    if let Some(triggers) = root.get("triggers") {
-        let message = "a playbook with `inputs` is called by others: nothing else starts it";
-        let finding = Diagnostic::new(Rule::WRONG_KEY, triggers.key_at(), message);
-        triggers.report(finding.help("remove `triggers`"));
+    let messages = [
+        ("triggers", "a playbook with `inputs` is called by others: nothing else starts it"),
+        ("dedupe", "a playbook with `inputs` is called by others: every call is a run of its own"),
+    ];
+    for (key, message) in messages {
+        let Some(node) = root.get(key) else { continue };
+        let finding = Diagnostic::new(Rule::WRONG_KEY, node.key_at(), message);
+        node.report(finding.help(format!("remove `{key}`")));
     }
 }
 

@@ -92,6 +92,8 @@ fn what_is_too_large_is_refused() {
     refused(&format!("? {}\n: [{}]\n", "k".repeat(500_000), "1,".repeat(90_000)), "keys are too long");
     let steps: String = (0..10_000).map(|n| format!("  - {{ id: s{n}, {STEP}")).collect();
     refused(&format!("workflow: x\nsteps:\n{steps}"), "1 to 1000 steps");
+    let handlers = format!("workflow: x\nsteps:\n  - {{ id: a, {STEP}on_failure:\n{steps}");
+    refused(&handlers, "`on_failure` has 1 to 1000 steps");
 }
 
 #[test]

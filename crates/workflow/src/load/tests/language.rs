@@ -301,6 +301,24 @@ steps:
 }
 
 #[test]
+fn every_call_of_a_playbook_is_a_run_of_its_own() {
+    let text = "workflow: w
+inputs: { ip: { type: ip } }
+dedupe: { key: \"{{ inputs.ip }}\", window: 1h }
+steps: [{ id: a, uses: set, with: { x: inputs.ip } }]
+";
+    assert_snapshot!(check_beside(text, &[]), @r#"
+    error[wrong-key]: a playbook with `inputs` is called by others: every call is a run of its own
+     --> playbook.yaml:3:1
+      |
+    3 | dedupe: { key: "{{ inputs.ip }}", window: 1h }
+      | ^^^^^^
+      |
+      = help: remove `dedupe`
+    "#);
+}
+
+#[test]
 fn until_needs_a_step_that_looks_and_a_retry() {
     let text = "  - { id: a, uses: wazuh.get_agent, with: { agent: \"001\" }, until: output.name == \"x\" }
   - { id: b, uses: set, with: { x: \"1\" }, until: output.x == 1, retry: { max: 3 } }
