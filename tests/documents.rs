@@ -1,33 +1,29 @@
 //! What the documents say holds: examples load, links lead somewhere, and every crate stands in the code map.
 
+mod examples;
+mod fenced;
+
+use std::path::PathBuf;
+
 use crate::world::repository;
 
-/// The fenced blocks of a language in a document.
-fn blocks(text: &str, language: &str) -> Vec<String> {
-    let fence = format!("```{language}\n");
-    text.split(&fence).skip(1).filter_map(|rest| rest.split("```").next()).map(str::to_owned).collect()
+pub(crate) use examples::whole_playbooks;
+
+/// The YAML blocks of a document.
+fn yaml_blocks(text: &str) -> impl Iterator<Item = String> {
+    fenced::blocks(text).into_iter().filter(|block| block.info == "yaml").map(|block| block.text)
 }
 
 #[test]
 fn every_playbook_in_the_documents_loads() {
     let (catalog, _) = nodes::builtin();
-    let mut count = 0;
-    for file in [
-        "README.md",
-        "nodes/README.md",
-        "workflows/README.md",
-        "examples/hello/README.md",
-        "examples/approval/README.md",
-    ] {
+    for file in ["nodes/README.md", "examples/hello/README.md", "examples/approval/README.md"] {
         let text = std::fs::read_to_string(repository().join(file)).unwrap();
-        for block in blocks(&text, "yaml").iter().filter(|block| block.trim_start().starts_with("workflow:"))
-        {
-            let (workflow, findings) = workflow::load(file, block, &catalog);
+        for block in yaml_blocks(&text).filter(|block| block.trim_start().starts_with("workflow:")) {
+            let (workflow, findings) = workflow::load(file, &block, &catalog);
             assert!(workflow.is_some(), "{findings}");
-            count += 1;
         }
     }
-    assert!(count > 0, "the documents hold playbooks");
 }
 
 #[test]
@@ -36,7 +32,6 @@ fn links_in_the_documents_lead_somewhere() {
         "README.md",
         "ARCHITECTURE.md",
         "CONTRIBUTING.md",
-        "workflows/README.md",
         "workflows/rules.md",
         "nodes/README.md",
         "nodes/reference.md",
@@ -47,19 +42,52 @@ fn links_in_the_documents_lead_somewhere() {
         "examples/approval/README.md",
         "examples/wazuh_thehive/README.md",
     ];
-    for document in documents {
-        let path = repository().join(document);
+    let documents =
+        documents.map(|document| repository().join(document)).into_iter().chain(examples::pages());
+    for path in documents {
+        let document = path.display();
         let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{document}: {error}"));
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let target = link.split('#').next().unwrap();
-            if target.is_empty() || target.starts_with("http") {
+            if link.starts_with("http") {
                 continue;
             }
+            let (target, anchor) = link.split_once('#').map_or((link, None), |(to, at)| (to, Some(at)));
+            let target: PathBuf = match target {
+                "" => path.clone(),
+                target => path.parent().unwrap().join(target),
+            };
+            assert!(target.exists(), "{document} links to {link}, and nothing is there");
+            let Some(anchor) = anchor else { continue };
+            let anchors = fenced::anchors(&std::fs::read_to_string(&target).unwrap());
             assert!(
-                path.parent().unwrap().join(target).exists(),
-                "{document} links to {link}, and nothing is there"
+                anchors.iter().any(|known| known == anchor),
+                "{document} links to {link}, which has no such heading: {anchors:?}"
             );
         }
+    }
+}
+
+#[test]
+fn the_page_of_all_keys_is_up_to_date_and_every_helper_and_class_is_explained() {
+    let page = |name: &str| {
+        std::fs::read_to_string(repository().join("workflows/language").join(name)).unwrap_or_default()
+    };
+    assert!(
+        page("keys.md") == workflow::language(),
+        "workflows/language/keys.md does not show the keys as they are. Write it anew:\n\
+         cargo run -- schema --markdown > workflows/language/keys.md"
+    );
+    let values = page("values.md");
+    for helper in expr::helper_names() {
+        let is_there =
+            [format!("`{helper}"), format!("{{{{#{helper}}}}}")].iter().any(|word| values.contains(word));
+        assert!(is_there, "values.md does not explain the helper `{helper}`");
+    }
+    let schema = workflow::schema(&nodes::builtin().0);
+    let classes = schema.pointer("/definitions/step/properties/retry/properties/on/items/anyOf/0/enum");
+    for class in classes.and_then(|classes| classes.as_array()).unwrap() {
+        let class = class.as_str().unwrap();
+        assert!(page("failure.md").contains(&format!("`{class}`")), "failure.md does not explain `{class}`");
     }
 }
 
@@ -73,7 +101,7 @@ fn the_page_of_all_nodes_is_up_to_date_and_its_steps_are_right() {
         "nodes/reference.md does not show the nodes as they are. Write it anew:\n\
          cargo run -- nodes --markdown > nodes/reference.md"
     );
-    let steps = blocks(&page, "yaml");
+    let steps: Vec<String> = yaml_blocks(&page).collect();
     assert!(steps.len() > 10, "only {} steps stand on the page", steps.len());
     for step in steps {
         let playbook: String = step.lines().map(|line| format!("  {line}\n")).collect();

@@ -1,4 +1,4 @@
-//! The playbooks that we ship have no finding and pass their tests, and so do those in the language's manual.
+//! The playbooks that we ship have no finding and pass their tests.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +10,6 @@ use workflow::{Draft, Workflow};
 use crate::world::{World, read_json, repository};
 
 const FOLDERS: [&str; 3] = ["workflows", "examples/hello", "examples/approval"];
-const MANUAL: &str = "workflows/README.md";
 
 #[test]
 fn every_shipped_playbook_has_no_finding_and_passes_its_tests() {
@@ -27,22 +26,6 @@ fn every_shipped_playbook_has_no_finding_and_passes_its_tests() {
         }
     }
     assert!(count > 20, "only {count} tests were found");
-}
-
-#[test]
-fn every_example_of_the_manual_loads_and_its_tests_pass() {
-    let text = read(&repository().join(MANUAL));
-    let blocks = yaml_blocks(&text);
-    let (tests, playbooks): (Vec<_>, Vec<_>) =
-        blocks.into_iter().partition(|block| block.contains("\ntests:\n"));
-    // The others are for other programs, as for GitHub.
-    let is_playbook = |block: &&String| block.lines().any(|line| line.starts_with("workflow:"));
-    let playbooks = playbooks.iter().filter(is_playbook).map(|block| load(MANUAL, block));
-    let playbooks: Vec<Arc<Workflow>> = playbooks.collect();
-    assert!(playbooks.len() >= 3 && !tests.is_empty());
-    for test in tests {
-        rehearse(&playbooks[0], MANUAL, &test, |path| Err(format!("there is no file {path}")));
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -73,7 +56,7 @@ async fn malware_is_looked_up_told_removed_and_sighted_over_real_http() {
 }
 
 /// Runs the tests of a playbook, and gives how many there are.
-fn rehearse(
+pub(crate) fn rehearse(
     workflow: &Arc<Workflow>,
     file: &str,
     text: &str,
@@ -101,14 +84,6 @@ pub(crate) fn load(file: &str, text: &str) -> Arc<Workflow> {
     let (workflow, findings) = workflow::load(file, text, &catalog);
     assert!(findings.is_empty(), "{findings}");
     Arc::new(workflow.unwrap())
-}
-
-/// The fenced blocks of a Markdown text that are YAML.
-pub(crate) fn yaml_blocks(text: &str) -> Vec<String> {
-    let blocks = text.split("```yaml\n").skip(1);
-    blocks
-        .map(|rest| rest.split_inclusive('\n').take_while(|line| line.trim_end() != "```").collect())
-        .collect()
 }
 
 /// The files of all playbooks that we ship.

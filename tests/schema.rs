@@ -4,8 +4,8 @@ use jsonschema::Validator;
 use workflow::yaml::Document;
 use workflow::{Catalog, Draft};
 
-use crate::playbooks::{shipped, yaml_blocks};
-use crate::world::repository;
+use crate::documents::whole_playbooks;
+use crate::playbooks::shipped;
 
 /// What an editor says about a playbook.
 fn mistakes(schema: &Validator, text: &str) -> Vec<String> {
@@ -28,12 +28,9 @@ fn schema() -> (Catalog, Validator) {
 #[test]
 fn every_playbook_keeps_the_schema() {
     let (_, schema) = schema();
-    let manual = std::fs::read_to_string(repository().join("workflows/README.md")).unwrap();
-    let examples =
-        yaml_blocks(&manual).into_iter().filter(|block| block.trim_start().starts_with("workflow:"));
     let files = shipped().into_iter().map(|path| std::fs::read_to_string(path).unwrap());
     let mut count = 0;
-    for text in files.chain(examples).chain([WHOLE.to_owned(), CALLED.to_owned()]) {
+    for text in files.chain(whole_playbooks()).chain([WHOLE.to_owned(), CALLED.to_owned()]) {
         assert_eq!(mistakes(&schema, &text), Vec::<String>::new(), "{text}");
         count += 1;
     }

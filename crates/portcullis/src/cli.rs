@@ -114,7 +114,11 @@ pub(crate) enum Command {
         markdown: bool,
     },
     /// Write the JSON Schema of playbooks, with which an editor completes them and shows what each key means.
-    Schema,
+    Schema {
+        /// All keys as a page of Markdown.
+        #[arg(long)]
+        markdown: bool,
+    },
     /// Draw a playbook: what follows what, who is asked, and what disrupts.
     Graph {
         /// The playbook.

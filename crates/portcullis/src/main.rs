@@ -91,7 +91,8 @@ async fn run(cli: Cli) -> anyhow::Result<bool> {
         Command::Nodes { markdown: true, .. } => catalogue::markdown(config)?,
         Command::Nodes { node, markdown: false } => catalogue::nodes(config, node.as_deref())?,
         Command::Graph { file, format } => return graph::graph(config, &file, format),
-        Command::Schema => catalogue::schema(config)?,
+        Command::Schema { markdown: true } => show::put(workflow::language()),
+        Command::Schema { markdown: false } => catalogue::schema(config)?,
         Command::Lab { port } => lab::lab(port).await?,
     }
     Ok(true)

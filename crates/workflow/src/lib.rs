@@ -30,7 +30,7 @@ pub use load::{Bundle, Draft, Signature, load};
 pub use manifest::{
     Action, Effect, EngineNode, FailureRule, Input, InputKind, Manifest, NativeNode, OnDoubt, Request, digest,
 };
-pub use reference::reference;
+pub use reference::{language, reference};
 pub use rule::{About, Example, Rule};
 pub use schedule::{Missed, Schedule};
 pub use schema::schema;

@@ -1,4 +1,6 @@
-//! The catalogue as a page of Markdown, and a step for each node to begin with.
+//! Pages of Markdown: the catalogue, with a step for each node to begin with, and the keys of the language.
+
+mod language;
 
 use std::fmt::Write as _;
 
@@ -6,6 +8,8 @@ use serde_json::Value;
 
 use crate::catalog::Catalog;
 use crate::manifest::{Action, Effect, Input, Manifest, OnDoubt};
+
+pub use language::language;
 
 /// All nodes as a page of Markdown: what each does, takes and gives.
 pub fn reference(catalog: &Catalog) -> String {
