@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::{
-    Decision, Digest, Event, Failure, FailureClass, Held, Outcome, Person, Record, Resolution, RunId,
+    Decision, Digest, Event, Failure, FailureClass, Held, Mode, Outcome, Person, Record, Resolution, RunId,
     RunStatus, StepKey, Timestamp,
 };
 use serde_json::Value;
@@ -24,8 +24,9 @@ impl Run {
     pub(crate) fn begin(&mut self, start: Start, now: Timestamp, journal: &mut Vec<Record>) {
         let workflow =
             model::WorkflowRef { name: self.workflow.name.clone(), source: self.workflow.digest.clone() };
-        let mode = self.workflow.mode;
         let Start { trigger, alert, turn } = start;
+        let is_shadow = trigger.parent.as_ref().is_some_and(|parent| parent.mode == Mode::Shadow);
+        let mode = if is_shadow { Mode::Shadow } else { self.workflow.mode };
         let (concurrency, held_by) = turn.map_or((None, None), |turn| (Some(turn.key), turn.held_by));
         self.record(Event::RunStarted { workflow, mode, trigger, alert, concurrency }, now, journal);
         let on_conflict = self.workflow.concurrency.as_ref().map(|concurrency| concurrency.on_conflict);

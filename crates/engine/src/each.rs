@@ -108,7 +108,11 @@ impl Run {
             let class = failure.as_ref().map_or(FailureClass::Resolved, |failure| failure.class);
             Some(Failure::new(class, format!("item {item}: {message}")))
         });
-        let status = stop.map_or(StepStatus::Ok, |(_, status)| status);
+        // In shadow mode, no item of a step that disrupts was performed, and so the step was not.
+        let is_held_back = !each.items.is_empty()
+            && each.items.iter().all(|item| matches!(item.state.state, State::SkippedItself));
+        let done = if is_held_back { StepStatus::Skipped } else { StepStatus::Ok };
+        let status = stop.map_or(done, |(_, status)| status);
         let output = output(each);
         let step = self.key_of(place);
         match prepare::check_size(&output) {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use expr::Scope;
 use model::{
-    Event, Outcome, Parent, Record, RunId, RunStatus, RunSummary, StepId, StepKey, StepStatus, Timestamp,
+    Event, Mode, Outcome, Parent, Record, RunId, RunStatus, RunSummary, StepId, StepKey, StepStatus,
+    Timestamp,
 };
 use serde_json::Value;
 use workflow::{Effect, Workflow};
@@ -145,11 +146,12 @@ impl Run {
     /// The runs that perform steps of this one, from before they exist until their end has been told.
     pub fn children(&self) -> Vec<Child> {
         let depth = self.parent.as_ref().map_or(1, |parent| parent.depth + 1);
+        let mode = if self.is_shadow { Mode::Shadow } else { Mode::Live };
         let child = |place: Place| {
             let State::Called(called) = &self.state_at(place).state else { return None };
             let step = self.key_of(place);
             Some(Child {
-                parent: Parent { run: self.id, step, about: self.about.clone(), depth },
+                parent: Parent { run: self.id, step, about: self.about.clone(), depth, mode },
                 run: called.run,
                 workflow: called.workflow.clone(),
                 inputs: called.inputs.clone(),

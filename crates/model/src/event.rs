@@ -298,6 +298,9 @@ pub struct Parent {
     pub about: String,
     /// How many runs called each other to get here.
     pub depth: u32,
+    /// Whether that run acts; one that only says what it would do calls none that does more.
+    #[serde(default)]
+    pub mode: Mode,
 }
 
 /// The kinds of triggers.

@@ -241,6 +241,10 @@ impl Runner {
 
     /// The key under which one run exists: its time, where the clock starts it. None where the workflow has no `dedupe`, or the alert lacks what it names.
     fn dedupe(&self, workflow: &Workflow, start: &Start, now: Timestamp) -> Option<Dedupe> {
+        if start.trigger.kind == TriggerKind::Workflow {
+            // It is made once by its id; a run that exists already for another call would never tell this one its end.
+            return None;
+        }
         if start.trigger.kind == TriggerKind::Schedule {
             let key = format!("schedule/{}/{}", workflow.name, start.trigger.received_at);
             return Some(Dedupe { key, until: now.after(SCHEDULED_ONCE) });

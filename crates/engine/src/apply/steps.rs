@@ -160,7 +160,9 @@ impl Run {
         if each.items.iter().any(|item| item.state.state.is_open()) {
             return Err(format!("`{step}` ended while an item was under way"));
         }
-        self.keep_output(place, output.clone());
+        if status != StepStatus::Skipped {
+            self.keep_output(place, output.clone());
+        }
         let is_decision = matches!(status, StepStatus::Rejected | StepStatus::Cancelled);
         if let Some(failure) = failure.filter(|_| !is_decision) {
             self.keep_failure(place, failure);
@@ -171,10 +173,10 @@ impl Run {
             StepStatus::Rejected => Ok(State::Rejected),
             StepStatus::Expired => Ok(State::Expired),
             StepStatus::Cancelled => Ok(State::Cancelled),
+            StepStatus::Skipped => Ok(State::SkippedItself),
             StepStatus::Pending
             | StepStatus::Running
             | StepStatus::Waiting
-            | StepStatus::Skipped
             | StepStatus::InDoubt
             | StepStatus::Undone => Err(format!("`{step}` cannot end as {}", status.as_str())),
         }

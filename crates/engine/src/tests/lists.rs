@@ -173,3 +173,21 @@ fn a_cancelled_run_begins_no_further_item() {
     -- cancelled
     "#);
 }
+
+#[test]
+fn a_list_whose_items_are_all_held_back_is_skipped() {
+    let world = World::new(
+        &GATED
+            .replace("workflow: lists", "workflow: lists\nmode: shadow")
+            .replace("outputs: { why: steps.block.failed }", "outputs: { block: status.block }"),
+    );
+    assert_snapshot!(world.story(), @r#"
+      1 run started
+      1 block for each of ["x","y"]
+      1 block[0] held back {"on":"x"}
+      1 block[1] held back {"on":"y"}
+      1 block ends skipped {"failed":[],"items":[null,null]}
+      1 run succeeded {"block":"skipped"}
+    -- succeeded
+    "#);
+}

@@ -195,3 +195,18 @@ fn a_step_with_until_looks_again_until_it_holds_or_has_looked_often_enough() {
     -- failed
     ");
 }
+
+#[test]
+fn a_run_in_shadow_calls_runs_in_shadow_only() {
+    let calling = World::new(&CALL.replace("workflow: caller", "workflow: caller\nmode: shadow"));
+    let parent = calling.run.children().remove(0).parent;
+    let live = "workflow: acts\ninputs: {}\nsteps: [{ id: a, uses: act, with: { on: web-01 }, approval: { ask: x, expires: 1h } }]\n";
+    let mut start = start();
+    start.trigger.parent = Some(parent);
+    assert_snapshot!(World::with(live, start).story(), @r#"
+      1 run started
+      1 a held back {"on":"web-01"}
+      1 run succeeded {}
+    -- succeeded
+    "#);
+}

@@ -7,7 +7,12 @@ use super::*;
 
 fn catalog() -> Catalog {
     let mut catalog = Catalog::default();
-    catalog.add("look.yaml", "node: look\nsummary: x\neffect: read\non_doubt: retry\nrequest: { method: GET, path: / }\n").unwrap();
+    catalog
+        .add(
+            "look.yaml",
+            "node: look\nsummary: x\neffect: read\non_doubt: retry\nrequest: { method: GET, path: / }\n",
+        )
+        .unwrap();
     catalog
 }
 

@@ -41,9 +41,10 @@ async fn a_text_that_fails_is_shown_beside_the_version_that_stays_live() {
           "file": "workflows/2.yaml",
           "findings": [
             {
-              "column": 1,
-              "line": 2,
-              "message": "while parsing a node, did not find expected node content",
+              "column": 11,
+              "help": "close it, or put the value in quotes if it is text",
+              "line": 1,
+              "message": "this bracket is never closed",
               "rule": "yaml-syntax",
               "severity": "error"
             }
