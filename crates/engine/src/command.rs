@@ -33,6 +33,8 @@ pub struct Command {
 pub struct Child {
     /// The step that called it.
     pub parent: Parent,
+    /// Whether its outputs are still wanted: the run that called it was not cancelled and did not take too long.
+    pub is_wanted: bool,
     /// The run.
     pub run: RunId,
     /// The workflow that it executes.

@@ -150,7 +150,9 @@ impl Run {
         let child = |place: Place| {
             let State::Called(called) = &self.state_at(place).state else { return None };
             let step = self.key_of(place);
+            let is_over = self.is_timed_out && place.step < self.workflow.main_steps;
             Some(Child {
+                is_wanted: !self.is_cancelled && !is_over,
                 parent: Parent { run: self.id, step, about: self.about.clone(), depth, mode },
                 run: called.run,
                 workflow: called.workflow.clone(),

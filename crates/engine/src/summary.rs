@@ -22,6 +22,7 @@ pub(crate) fn of(run: &Run) -> RunSummary {
         waiting: waiting(run),
         calls: run.children().into_iter().map(|child| child.run).collect(),
         concurrency: run.concurrency.clone(),
+        is_queued: run.is_queued,
         error: run.error.clone(),
     }
 }

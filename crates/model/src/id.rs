@@ -7,6 +7,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::time::Timestamp;
+
 /// A text that is not the id it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidId {
@@ -38,6 +40,12 @@ impl RunId {
     /// The sixteen bytes of the id, big-endian: their order is the order of the ids.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
+    }
+
+    /// When the id was made, as the first bytes of a UUID of version 7 say.
+    pub fn made_at(&self) -> Timestamp {
+        let millis = self.as_bytes().iter().take(6).fold(0, |millis, byte| millis << 8 | i64::from(*byte));
+        Timestamp::from_millis(millis)
     }
 
     /// The id with the marks of a UUID of version 7 in the bits where these stand.

@@ -37,6 +37,9 @@ pub struct RunSummary {
     /// The key that other runs of the workflow do not share while this one goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<String>,
+    /// Whether it waits for another run that holds this key.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_queued: bool,
     /// The first failure, in a line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

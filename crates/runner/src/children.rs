@@ -2,20 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use engine::{Child, Input, Run, Start};
-use model::{Parent, Person, RunId, RunStatus, StepKey, Trigger, TriggerKind};
+use model::{Event, Parent, Person, RunId, RunStatus, StepKey, Trigger, TriggerKind};
 use serde_json::Value;
-use tracing::{error, warn};
-use workflow::Workflow;
+use tracing::warn;
 
-use crate::drive::{self, Letter};
+use crate::drive::Letter;
 use crate::error::Error;
 use crate::runner::{Runner, Shared};
 
 /// How many runs may have called each other; a playbook that calls itself is refused before, unless it was changed
 /// since.
 const DEEPEST_CALL: u32 = 8;
+
+/// How long a letter waits for room.
+const WHILE_FULL: Duration = Duration::from_millis(50);
 
 /// How a run ended.
 struct End {
@@ -24,25 +27,48 @@ struct End {
     error: Option<String>,
 }
 
+impl End {
+    fn failed(message: String) -> End {
+        End { status: RunStatus::Failed, outputs: BTreeMap::new(), error: Some(message) }
+    }
+}
+
 impl Shared {
     /// Makes the run that performs a step, or tells the end of one that was made before and has ended since.
     pub(crate) async fn call(self: &Arc<Shared>, child: &Child) -> Result<(), Error> {
-        match self.store.summary(child.run).await? {
-            None => self.start_child(child).await,
-            Some(summary) if summary.status.is_finished() => {
-                let run = drive::load(self, child.run).await?;
-                self.tell_parent(&run);
-                Ok(())
+        let Some(summary) = self.store.summary(child.run).await? else {
+            return self.start_child(child).await;
+        };
+        if !summary.status.is_finished() {
+            if !child.is_wanted {
+                self.cancel_child(child, "does not want it any more");
             }
-            Some(_) => Ok(()),
+            return Ok(());
         }
+        let last = match self.store.journal(child.run).await {
+            Ok(mut journal) => journal.pop().map(|record| record.event),
+            Err(store::Error::Damaged { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let end = match last {
+            Some(Event::RunFinished { status, outputs, .. }) => End { status, outputs, error: summary.error },
+            _ => End::failed("its journal is damaged, and nobody knows what it gave".to_owned()),
+        };
+        self.tell_end(&child.parent, child.run, end);
+        Ok(())
     }
 
     async fn start_child(self: &Arc<Shared>, child: &Child) -> Result<(), Error> {
-        let fails = |message: String| {
-            let end = End { status: RunStatus::Failed, outputs: BTreeMap::new(), error: Some(message) };
-            self.tell_end(&child.parent, child.run, end);
-        };
+        let fails = |message: String| self.tell_end(&child.parent, child.run, End::failed(message));
+        if !child.is_wanted {
+            fails("it was not started: the run that called it goes on without it".to_owned());
+            return Ok(());
+        }
+        // What finished so long ago is forgotten, so that it is not there does not say that it never was.
+        if self.retention.is_some_and(|retention| child.run.made_at() < self.clock.now().before(retention)) {
+            fails("nobody knows whether it was made: it would have been forgotten by now".to_owned());
+            return Ok(());
+        }
         let workflows = self.workflows.borrow().clone();
         let Some(workflow) = workflows.get(&child.workflow).cloned() else {
             fails(format!("there is no workflow `{}`", child.workflow));
@@ -81,13 +107,13 @@ impl Shared {
 
     /// Hands on what a run held that has ended: its turn, and its outputs to the run that called it.
     pub(crate) fn ended(self: &Arc<Shared>, run: &Run) {
-        self.give_up_turn(run.workflow(), run.summary().concurrency, run.id());
+        self.give_up_turn(&run.workflow().name, run.summary().concurrency, run.id());
         self.tell_parent(run);
     }
 
     /// A run that was not made after all does not keep its turn.
-    pub(crate) fn give_up_turn(self: &Arc<Shared>, workflow: &Workflow, key: Option<String>, run: RunId) {
-        if let Some(next) = key.and_then(|key| self.turns.leave(&workflow.name, &key, run)) {
+    pub(crate) fn give_up_turn(self: &Arc<Shared>, workflow: &str, key: Option<String>, run: RunId) {
+        if let Some(next) = key.and_then(|key| self.turns.leave(workflow, &key, run)) {
             self.send(next, Input::Admitted);
         }
     }
@@ -107,23 +133,36 @@ impl Shared {
 
     /// Stops the runs that a run has called: what they were called for does not go on.
     pub(crate) fn cancel_children(self: &Arc<Shared>, run: &Run, why: &str) {
-        let by = Person { name: "portcullis".to_owned(), via: None, roles: Vec::new() };
-        for child in run.children() {
-            let reason = format!("the run {} that called this one {why}", run.id());
-            self.send(child.run, Input::Cancelled { by: by.clone(), reason });
-        }
+        run.children()
+            .iter()
+            .filter(|child| !child.is_wanted)
+            .for_each(|child| self.cancel_child(child, why));
     }
 
-    /// Tells a run something that nobody waits for. Where it cannot be delivered, the next start finds out by itself.
+    fn cancel_child(self: &Arc<Shared>, child: &Child, why: &str) {
+        let by = Person { name: "portcullis".to_owned(), via: None, roles: Vec::new() };
+        let reason = format!("the run {} that called this one {why}", child.parent.run);
+        self.send(child.run, Input::Cancelled { by, reason });
+    }
+
+    /// Tells a run something that nobody waits for. Where it has too many letters, it is told as soon as it has room.
     pub(crate) fn send(self: &Arc<Shared>, run: RunId, input: Input) {
-        match self.deliver(run, Letter { input, reply: None }) {
+        match self.deliver(run, Letter { input: input.clone(), reply: None }) {
             Ok(()) => {}
-            Err(Error::Stopped(_)) => {}
-            Err(error @ Error::Busy) => {
-                warn!(%run, %error, "a run was not told of another: it is looked at again");
-                self.timers.set(run, Some(self.clock.now().after(std::time::Duration::from_secs(1))));
+            Err(Error::Busy) => {
+                let shared = self.clone();
+                tokio::spawn(async move {
+                    loop {
+                        tokio::time::sleep(WHILE_FULL).await;
+                        let letter = Letter { input: input.clone(), reply: None };
+                        if !matches!(shared.deliver(run, letter), Err(Error::Busy)) {
+                            return;
+                        }
+                    }
+                });
             }
-            Err(error) => error!(%run, %error, "a run was not told of another"),
+            // The next process finds out by itself.
+            Err(error) => warn!(%run, %error, "a run was not told of another"),
         }
     }
 }

@@ -45,6 +45,12 @@ pub(crate) async fn load_and_drive(shared: Arc<Shared>, id: RunId, mut mailbox: 
             if !matches!(error, Error::NoSuchRun(_)) {
                 error!(run = %id, %error, "a run cannot be loaded");
             }
+            if matches!(error, Error::Damaged { .. }) {
+                // It does nothing any more, and must not hold up those that wait for its turn.
+                if let Ok(Some(summary)) = shared.store.summary(id).await {
+                    shared.give_up_turn(&summary.workflow, summary.concurrency, id);
+                }
+            }
             // What is lost is lost; anything else may be mended.
             if !matches!(error, Error::NoSuchRun(_) | Error::Damaged { .. }) {
                 shared.timers.set(id, Some(shared.clock.now().after(AFTER_A_FAILURE)));
@@ -109,7 +115,9 @@ impl Driver {
         let Err(error) = result else { return };
         error!(run = %self.run.id(), %error, "a run stopped");
         self.shared.forget(self.run.id());
-        if !matches!(error, Error::Damaged { .. } | Error::Refused(_)) {
+        if matches!(error, Error::Damaged { .. } | Error::Refused(_)) {
+            self.shared.give_up_turn(&self.run.workflow().name, self.run.summary().concurrency, id);
+        } else {
             self.shared.stop(&error.to_string());
         }
     }
@@ -117,6 +125,7 @@ impl Driver {
     async fn run_to_rest(&mut self, first: Option<Input>) -> Result<(), Error> {
         if let Some(input) = first {
             self.take(Letter { input, reply: None }).await?;
+            self.admit().await?;
         }
         loop {
             self.perform_commands().await?;
@@ -142,6 +151,16 @@ impl Driver {
             };
             self.take(letter).await?;
         }
+    }
+
+    /// Whose turn it is may have been said to a task that is gone.
+    async fn admit(&mut self) -> Result<(), Error> {
+        let (row, workflow) = (self.run.summary(), self.run.workflow().clone());
+        let is_first = |key: &String| self.shared.turns.is_first(&workflow.name, key, row.run);
+        if row.is_queued && row.concurrency.as_ref().is_some_and(is_first) {
+            self.take(Letter { input: Input::Admitted, reply: None }).await?;
+        }
+        Ok(())
     }
 
     /// Nothing is under way: leaves the run to the clock and to people, unless a letter has come. What people are asked

@@ -1,7 +1,7 @@
 //! The exact workflows that runs are pinned to.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::Digest;
 use store::{Source, Store};
@@ -13,16 +13,20 @@ use crate::error::Error;
 #[derive(Debug, Default)]
 pub(crate) struct Pinned {
     by_digest: Mutex<BTreeMap<Digest, Arc<Workflow>>>,
+    /// Those that were put into the store by this process.
+    kept: Mutex<BTreeSet<Digest>>,
 }
 
 impl Pinned {
     /// Keeps a workflow, in memory and in the store.
     pub(crate) async fn keep(&self, workflow: &Arc<Workflow>, store: &dyn Store) -> Result<(), store::Error> {
-        if self.known(&workflow.digest).is_some() {
+        // What was only read may be gone from the store together with the last run that needed it.
+        if self.kept().contains(&workflow.digest) {
             return Ok(());
         }
         let text = serde_json::to_string(&workflow.bundle()).expect("texts by name have a JSON form");
         store.put_source(Source { digest: workflow.digest.clone(), text }).await?;
+        self.kept().insert(workflow.digest.clone());
         self.insert(workflow.clone());
         Ok(())
     }
@@ -40,6 +44,10 @@ impl Pinned {
         let workflow = Arc::new(workflow.ok_or_else(|| stopped(findings.to_string()))?);
         self.insert(workflow.clone());
         Ok(workflow)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, BTreeSet<Digest>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn known(&self, digest: &Digest) -> Option<Arc<Workflow>> {

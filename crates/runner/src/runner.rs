@@ -79,6 +79,7 @@ pub(crate) struct Shared {
     pub(crate) calls: Semaphore,
     pub(crate) updates: broadcast::Sender<Update>,
     pub(crate) metrics: Metrics,
+    pub(crate) retention: Option<Duration>,
     most_active_runs: usize,
     active: Mutex<HashMap<RunId, mpsc::Sender<Letter>>>,
     /// Why the runner does nothing any more; empty while it works.
@@ -112,6 +113,7 @@ impl Runner {
             calls: Semaphore::new(settings.most_calls),
             updates: broadcast::Sender::new(UPDATES),
             metrics: Metrics::default(),
+            retention: settings.retention,
             most_active_runs: settings.most_active_runs,
             active: Mutex::default(),
             stopped: watch::Sender::new(None),
@@ -226,7 +228,8 @@ impl Runner {
     fn recover(&self, runs: &[RunSummary]) {
         let mut under_way = 0;
         let mut held: Vec<&RunSummary> = runs.iter().filter(|run| !run.status.is_finished()).collect();
-        held.sort_by_key(|run| run.run);
+        // Who waits comes behind who holds, whenever their ids were made.
+        held.sort_by_key(|run| (run.is_queued, run.run));
         for (run, key) in held.into_iter().filter_map(|run| Some((run, run.concurrency.as_deref()?))) {
             self.shared.turns.resume(&run.workflow, key, run.run);
         }
@@ -309,6 +312,10 @@ impl Shared {
         self.check_works()?;
         let mut active = self.active();
         if active.len() >= self.most_active_runs {
+            return Err(Error::Busy);
+        }
+        if active.get(&run).is_some_and(|mailbox| !mailbox.is_closed()) {
+            // A task that looks for this run is about to find that it is not there: it must not find this mailbox.
             return Err(Error::Busy);
         }
         let (sender, mailbox) = mpsc::channel(MAILBOX);

@@ -115,7 +115,8 @@ impl Schedules {
             let marks: BTreeMap<String, Mark> = schedules_of(workflow)
                 .map(|schedule| {
                     let name = schedule.to_string();
-                    let seen = before.get(&name).copied().unwrap_or(now);
+                    // A clock that was ahead must not keep it quiet until then.
+                    let seen = before.get(&name).copied().unwrap_or(now).min(now);
                     (name, Mark::new(schedule, seen))
                 })
                 .collect();

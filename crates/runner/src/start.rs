@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 use workflow::Workflow;
 
 use crate::error::Error;
-use crate::runner::Runner;
+use crate::runner::{Runner, Shared};
 
 /// For so long the time of a schedule starts one run at most. It has to outlast the downtime after a crash that hit
 /// between a run and the note that it was started.
@@ -74,6 +74,24 @@ async fn see_through<T: Send + 'static>(
     })
 }
 
+/// What a run takes up before it is on disk, and gives back where it does not get there.
+struct Seat<'a> {
+    shared: &'a Arc<Shared>,
+    workflow: &'a str,
+    key: Option<String>,
+    run: RunId,
+    is_kept: bool,
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            self.shared.forget(self.run);
+            self.shared.give_up_turn(self.workflow, self.key.take(), self.run);
+        }
+    }
+}
+
 fn new_id() -> RunId {
     RunId::new(uuid::Uuid::now_v7())
 }
@@ -92,7 +110,7 @@ impl Runner {
         let mut received = Received::default();
         let mut last = Position::default();
         let start = Start { trigger: delivery.trigger, alert: delivery.alert, turn: None };
-        let mut scope = None;
+        let (mut scope, mut is_busy) = (None, false);
         let workflows = self.workflows();
         for (workflow, triggers) in workflows.listening(&delivery.path) {
             // What listens on a hook reads the alert under the same root.
@@ -108,13 +126,21 @@ impl Runner {
                     Some(error.message)
                 }
             };
-            let (started, position) = self.create(new_id(), workflow, start.clone(), in_vain).await?;
+            let (started, position) = match self.create(new_id(), workflow, start.clone(), in_vain).await {
+                Ok(created) => created,
+                Err(Error::Busy) => {
+                    // That one playbook has no room keeps the alert from no other.
+                    is_busy = true;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             last = last.max(position);
             let respond_within = triggers.iter().filter_map(|trigger| trigger.respond_within).max();
             received.runs.push(Started { respond_within, ..started });
         }
         self.shared.store.durable(last).await?;
-        Ok(received)
+        if is_busy { Err(Error::Busy) } else { Ok(received) }
     }
 
     /// Starts a workflow by hand. When it returns, the run is on disk. It is done to its end also when whoever asked for
@@ -194,10 +220,10 @@ impl Runner {
         }
         let dedupe = self.dedupe(workflow, &start, now);
         let trigger = start.trigger.kind;
-        let mut mailbox = shared.enlist(id)?;
-        let turn = shared.turns.take(workflow, &start, id);
-        start.turn = turn.inspect_err(|_| shared.forget(id))?;
-        let key = start.turn.as_ref().map(|turn| turn.key.clone());
+        let mailbox = shared.enlist(id)?;
+        let mut seat = Seat { shared, workflow: &workflow.name, key: None, run: id, is_kept: false };
+        start.turn = shared.turns.take(workflow, &start, id)?;
+        seat.key = start.turn.as_ref().map(|turn| turn.key.clone());
         let (run, records) = match in_vain {
             None => Run::start(id, workflow.clone(), start, now),
             Some(message) => Run::start_in_vain(id, workflow.clone(), start, message, now),
@@ -213,23 +239,19 @@ impl Runner {
             Ok(Appended::At(position)) => {
                 info!(run = %id, workflow = %workflow.name, "run started");
                 shared.metrics.started.add([&workflow.name, trigger.as_str()]);
+                seat.is_kept = true;
                 shared.spawn(run, mailbox, position);
                 Ok((started(id, false), position))
             }
             Ok(Appended::Duplicate(first)) => {
-                shared.retire(id, &mut mailbox);
-                shared.give_up_turn(workflow, key, id);
                 info!(run = %first, workflow = %workflow.name, "duplicate alert");
                 Ok((started(first, true), Position::LATEST))
             }
             Ok(Appended::Conflict | Appended::Fenced) => {
-                shared.retire(id, &mut mailbox);
                 shared.stop("another worker has taken over the runs of this one");
                 Err(Error::Stopped("another worker has taken over".to_owned()))
             }
             Err(error) => {
-                shared.retire(id, &mut mailbox);
-                shared.give_up_turn(workflow, key, id);
                 let error = Error::from(error);
                 if !matches!(error, Error::Refused(_)) {
                     shared.stop(&error.to_string());

@@ -47,7 +47,8 @@ impl Turns {
         if queue.len() >= MOST_WAITING {
             return Err(Error::Busy);
         }
-        let held_by = queue.front().copied();
+        let held_by = queue.front().copied().filter(|holder| *holder != run);
+        queue.retain(|waiting| *waiting != run);
         if held_by.is_none() || concurrency.on_conflict == OnConflict::Queue {
             queue.push_back(run);
         }
@@ -57,6 +58,12 @@ impl Turns {
     /// Takes up a run that has a key from before this process; those that started first come first.
     pub(crate) fn resume(&self, workflow: &str, key: &str, run: RunId) {
         self.turns().entry((workflow.to_owned(), key.to_owned())).or_default().push_back(run);
+    }
+
+    /// Whether it is this run's turn.
+    pub(crate) fn is_first(&self, workflow: &str, key: &str, run: RunId) -> bool {
+        let turns = self.turns();
+        turns.get(&(workflow.to_owned(), key.to_owned())).is_some_and(|queue| queue.front() == Some(&run))
     }
 
     /// The runs whose turn it is.

@@ -13,7 +13,7 @@ fuzz_target!(|text: &str| {
         "vars": { "empty": "" },
     }));
     if let Ok(template) = Template::compile(text) {
-        let _ = template.references().count();
+        let _ = template.references().len();
         let _ = template.eval_text(&scope);
     }
     let _ = ValueTemplate::compile(&Value::from(text), Language::Text).map(|values| values.eval(&scope));

@@ -15,6 +15,7 @@ use super::*;
 use crate::start::{Delivery, Received};
 
 mod calls;
+mod recovery;
 
 const NODES: [&str; 6] = [
     "node: webhook\nsummary: x\ntrigger: webhook\ninputs:\n  path: { type: string, required: true, summary: x }\n",

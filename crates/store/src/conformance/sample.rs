@@ -61,6 +61,7 @@ pub fn create(number: u32) -> Append {
         waiting: Vec::new(),
         calls: Vec::new(),
         concurrency: None,
+        is_queued: false,
         error: None,
     };
     Append { records: vec![record(0, at, started)], summary, dedupe: None, fence: None }
