@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
-use workflow::{Catalog, Diagnostic, Diagnostics, Draft, Rule, Workflow};
+use workflow::{Catalog, Diagnostic, Diagnostics, Draft, Rule, Workflow, in_parallel};
 
 use crate::app;
 use crate::rehearse::test_of;
@@ -52,16 +52,17 @@ fn check_files(mut catalog: Catalog, paths: &[PathBuf]) -> anyhow::Result<Checke
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     let mut workflows: BTreeMap<PathBuf, Option<Workflow>> = BTreeMap::new();
     let mut files = Vec::new();
-    for (path, draft) in playbooks.iter().zip(drafts) {
-        let (workflow, findings) = match draft {
-            Ok(draft) => {
-                let twin = draft.name().and_then(|(name, at)| twin(&mut names, name, at, path));
-                let (workflow, mut findings) = draft.load(&catalog);
-                twin.into_iter().for_each(|finding| findings.push(finding));
-                (workflow, findings)
-            }
-            Err(findings) => (None, findings),
-        };
+    let mut twin_of = |path, draft: &Result<Draft, Diagnostics>| {
+        let (name, at) = draft.as_ref().ok()?.name()?;
+        twin(&mut names, name, at, path)
+    };
+    let twins: Vec<_> = playbooks.iter().zip(&drafts).map(|(path, draft)| twin_of(path, draft)).collect();
+    let loaded = in_parallel(drafts, |draft| match draft {
+        Ok(draft) => draft.load(&catalog),
+        Err(findings) => (None, findings),
+    });
+    for ((path, twin), (workflow, mut findings)) in playbooks.iter().zip(twins).zip(loaded) {
+        twin.into_iter().for_each(|finding| findings.push(finding));
         workflows.insert(path.clone(), workflow);
         files.push(findings);
     }
@@ -72,7 +73,11 @@ fn check_files(mut catalog: Catalog, paths: &[PathBuf]) -> anyhow::Result<Checke
 }
 
 fn drafts(paths: &[PathBuf]) -> anyhow::Result<Vec<Result<Draft, Diagnostics>>> {
-    paths.iter().map(|path| Ok(Draft::parse(&path.display().to_string(), &read(path)?))).collect()
+    let texts: Vec<(String, String)> = paths
+        .iter()
+        .map(|path| Ok((path.display().to_string(), read(path)?)))
+        .collect::<anyhow::Result<_>>()?;
+    Ok(in_parallel(texts, |(file, text)| Draft::parse(&file, &text)))
 }
 
 /// Playbooks that call others are checked against those, also where only one of them was named.

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use criterion::{Criterion, Throughput};
-use workflow::{Catalog, Draft};
+use workflow::{Catalog, Draft, in_parallel};
 
 const PLAYBOOKS: usize = 1000;
 
@@ -73,13 +73,16 @@ fn load_all(texts: &[String]) -> usize {
     for node in NODES {
         catalog.add("node.yaml", node).expect("the nodes are right");
     }
-    let drafts: Vec<Draft> =
-        texts.iter().map(|text| Draft::parse("playbook.yaml", text).expect("the YAML is right")).collect();
+    let parse = |text: &String| Draft::parse("playbook.yaml", text).expect("the YAML is right");
+    let drafts: Vec<Draft> = in_parallel(texts.iter().collect(), parse);
     for signature in drafts.iter().filter_map(Draft::signature) {
         catalog.add_workflow(signature);
     }
-    let loaded = drafts.into_iter().map(|draft| draft.load(&catalog));
-    loaded.map(|(workflow, findings)| workflow.unwrap_or_else(|| panic!("{findings}")).steps.len()).sum()
+    let loaded = in_parallel(drafts, |draft| draft.load(&catalog));
+    loaded
+        .into_iter()
+        .map(|(workflow, findings)| workflow.unwrap_or_else(|| panic!("{findings}")).steps.len())
+        .sum()
 }
 
 fn main() {

@@ -14,6 +14,7 @@ mod keys;
 mod lint;
 mod load;
 mod manifest;
+mod parallel;
 mod reference;
 mod rule;
 mod schedule;
@@ -30,6 +31,7 @@ pub use load::{Bundle, Draft, Signature, load};
 pub use manifest::{
     Action, Effect, EngineNode, FailureRule, Input, InputKind, Manifest, NativeNode, OnDoubt, Request, digest,
 };
+pub use parallel::in_parallel;
 pub use reference::{language, reference};
 pub use rule::{About, Example, Rule};
 pub use schedule::{Missed, Schedule};

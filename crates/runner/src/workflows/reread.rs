@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::Timestamp;
-use workflow::{Catalog, Diagnostic, Diagnostics, Rule, Signature, Workflow};
+use workflow::{Catalog, Diagnostic, Diagnostics, Rule, Signature, Workflow, in_parallel};
 
 use super::{Found, Live, Playbook, Workflows};
 
@@ -19,12 +19,12 @@ impl Workflows {
         now: Timestamp,
     ) -> Workflows {
         let mut catalog = catalog.clone();
-        let read: Vec<(Found, Parsed)> = files.into_iter().map(parse).collect();
+        let read: Vec<(Found, Parsed)> = in_parallel(files.into_iter().collect(), parse);
         for signature in read.iter().filter_map(|(found, parsed)| self.signature(found, parsed)) {
             catalog.add_workflow(signature);
         }
-        let drafts = read.into_iter().map(|(found, parsed)| Draft::read(self, found, parsed, &catalog));
-        let mut drafts: Vec<Draft<'_>> = drafts.collect();
+        let mut drafts: Vec<Draft<'_>> =
+            in_parallel(read, |(found, parsed)| Draft::read(self, found, parsed, &catalog));
         let files: Vec<String> = drafts.iter().map(|draft| draft.file.clone()).collect();
         // Who has a name keeps it; then the others take theirs, in the order of their files.
         let mut by_name = BTreeMap::new();
