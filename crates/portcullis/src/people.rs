@@ -1,5 +1,7 @@
 //! What people do from a terminal with the runs of a server: list, show, answer, stop.
 
+use std::collections::BTreeMap;
+
 use anyhow::Context as _;
 use model::{Asked, Record, RunId, RunStatus, RunSummary, StepId, StepKey, Timestamp};
 use serde::Deserialize;
@@ -87,6 +89,8 @@ struct Item {
     approved_by: Vec<String>,
     digest: Option<String>,
     inputs: Option<Value>,
+    #[serde(default)]
+    show: BTreeMap<String, Value>,
     expires_at: Option<Timestamp>,
 }
 
@@ -101,7 +105,12 @@ pub(crate) async fn approvals(client: &Client) -> anyhow::Result<()> {
         // It may have been answered since it was listed.
         let Ok(detail) = client.get(&path).await else { continue };
         let item: &Item = &parse(Some(detail))?;
-        let Item { run, step, .. } = item;
+        let run = item.run;
+        // Brackets mean something to a shell.
+        let step = match item.step.item {
+            Some(_) => format!("'{}'", item.step),
+            None => item.step.to_string(),
+        };
         show::put(format_args!("{}", question(item)));
         if item.kind == "approval" {
             show::say(format_args!("    portcullis approve {run} {step} --why \"...\""));
@@ -127,6 +136,10 @@ fn question(item: &Item) -> String {
     }
     if let Some(inputs) = &item.inputs {
         text.push_str(&format!("    sends    {}\n", show::cut(&inputs.to_string(), 400)));
+    }
+    for (path, value) in &item.show {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        text.push_str(&format!("    shown    {}: {}\n", show::line(path), show::cut(&value, 400)));
     }
     if let Some(from) = &item.from {
         let role = from.role.as_ref().map_or_else(|| "anybody".to_owned(), |role| format!("role {role}"));

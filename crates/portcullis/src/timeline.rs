@@ -53,9 +53,9 @@ fn tell(event: &Event) -> String {
         Event::EachStarted { items, .. } => {
             format!("performed for each of {} items", items.as_array().map_or(0, Vec::len))
         }
-        Event::EachEnded { status, failure, .. } => {
+        Event::EachEnded { status, output, failure, .. } => {
             let why = failure.as_ref().map_or_else(String::new, |failure| format!(": {}", explain(failure)));
-            format!("{}, all items{why}", status.as_str())
+            format!("{}{}{why}", status.as_str(), items(output))
         }
         Event::ChildStarted { run, workflow, .. } => format!("calls {workflow}: run {run}"),
         Event::DelayStarted { until, .. } => format!("waits until {until}"),
@@ -90,6 +90,15 @@ fn what_happened(resolution: Resolution) -> &'static str {
         Resolution::Ok => "it happened",
         Resolution::Failed => "it did not happen",
         Resolution::SendAgain => "it did not happen: send it again",
+    }
+}
+
+/// How many items a list had, and how many of them gave nothing.
+fn items(output: &Value) -> String {
+    let length = |key: &str| output.get(key).and_then(Value::as_array).map_or(0, Vec::len);
+    match (length("items"), length("failed")) {
+        (items, 0) => format!(", {items} items"),
+        (items, failed) => format!(", {failed} of {items} items not done"),
     }
 }
 

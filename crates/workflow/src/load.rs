@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use expr::Condition;
+use expr::{Condition, Template};
 use model::{Mode, StepId};
 use serde::{Deserialize, Serialize};
 
@@ -222,7 +222,20 @@ fn read_concurrency(node: &Node<'_>) -> Option<Concurrency> {
     let object = node.object(&names(keys::CONCURRENCY))?;
     let choices = [("queue", OnConflict::Queue), ("drop", OnConflict::Drop)];
     let on_conflict = object.require("on_conflict").and_then(|node| node.one_of(&choices));
-    Some(Concurrency { key: object.require("key")?.template()?, on_conflict: on_conflict? })
+    Some(Concurrency { key: read_key(&object.require("key")?)?, on_conflict: on_conflict? })
+}
+
+/// The key of `dedupe` or `concurrency`: text, in which the braces of a path are easily forgotten.
+fn read_key(node: &Node<'_>) -> Option<Template> {
+    let key = node.template()?;
+    let text = key.source().trim();
+    let is_path = ["alert.", "inputs.", "trigger."].iter().any(|root| text.starts_with(root));
+    if key.is_literal() && is_path {
+        let message = "this key is the same text for every alert: a path needs braces here";
+        let help = format!("write \"{{{{ {text} }}}}\"");
+        node.report(Diagnostic::new(Rule::WRONG_VALUE, node.at(), message).help(help));
+    }
+    Some(key)
 }
 
 fn read_outputs(root: &Object<'_>) -> BTreeMap<String, Condition> {
@@ -258,7 +271,7 @@ fn read_uses<'a>(object: &Object<'a>, catalog: &Catalog) -> Option<(Node<'a>, Ar
 
 fn read_dedupe(node: &Node<'_>) -> Option<Dedupe> {
     let object = node.object(&names(keys::DEDUPE))?;
-    let key = object.require("key").and_then(|node| node.template());
+    let key = object.require("key").and_then(|node| read_key(&node));
     let window = object.require("window").and_then(|node| node.time_limit());
     Some(Dedupe { key: key?, window: window? })
 }

@@ -337,13 +337,24 @@ impl Input {
         let object = node.object(&names(keys::INPUT))?;
         let kind = object.require("type")?.one_of(&KINDS)?;
         let summary = object.get("summary").map_or(Some(""), |node| node.string())?;
-        Some(Input {
+        let default = object.get("default");
+        let input = Input {
             kind,
             is_required: object.get("required").and_then(|node| node.bool()).unwrap_or(false),
-            default: object.get("default").map(|node| node.value().clone()),
+            default: default.as_ref().map(|node| node.value().clone()),
             choices: object.get("one_of").and_then(|node| node.strings()).unwrap_or_default(),
             summary: summary.to_owned(),
-        })
+        };
+        if let Some(default) = default
+            && let Err(message) = input.check(default.value())
+        {
+            default.report(Diagnostic::new(
+                Rule::WRONG_INPUT,
+                default.at(),
+                format!("the default {message}"),
+            ));
+        }
+        Some(input)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What can be known before a run: targets that can be empty, and gates that nobody stands at.
 
 use expr::{Condition, Scope, ValueTemplate};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::diagnostic::Diagnostic;
 use crate::manifest::{Effect, EngineNode};
@@ -11,8 +11,24 @@ use crate::yaml::Node;
 
 /// Whether a condition holds whatever the alert is.
 pub(super) fn always_holds(workflow: &Workflow, condition: &Condition) -> bool {
-    let is_known = condition.references().iter().all(|reference| reference.root() == "vars");
-    is_known && condition.holds(&Scope::new(json!({ "vars": workflow.vars }))) == Ok(true)
+    condition.holds(&constants(workflow)) == Ok(true)
+}
+
+/// What is the same in every run: variables, and `set` steps that compute with nothing else. The rest is not there, so an
+/// expression that depends on it gives no value.
+fn constants(workflow: &Workflow) -> Scope {
+    let mut scope = Scope::new(json!({ "vars": workflow.vars }));
+    for step in workflow.graph.order().iter().filter_map(|index| workflow.steps.get(*index)) {
+        if step.node.engine_node() != Some(EngineNode::Set) || step.each.is_some() || step.condition.is_some()
+        {
+            continue;
+        }
+        let values = step.inputs.iter().map(|(name, values)| Some((name.clone(), values.eval(&scope).ok()?)));
+        if let Some(values) = values.collect::<Option<Map<String, Value>>>() {
+            scope.set(&["steps", step.id.as_str()], Value::Object(values));
+        }
+    }
+    scope
 }
 
 pub(super) fn check(nodes: &[Node<'_>], workflow: &Workflow) {

@@ -327,7 +327,11 @@ pub fn suggest<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> String 
     match closest {
         Some(word) if distance(&word) <= 1 + given.len() / 4 => format!("did you mean `{word}`?"),
         _ if known.is_empty() => "there are none: remove it, or add one where they are declared".to_owned(),
-        _ if known.len() > 24 => format!("there are {} of them: `portcullis nodes` lists them", known.len()),
+        _ if known.len() > 24 => {
+            known.sort_by_key(distance);
+            let closest: Vec<&str> = known.iter().copied().take(3).collect();
+            format!("there are {} of them; the closest: {}", known.len(), closest.join(", "))
+        }
         _ => format!("there are {}", known.join(", ")),
     }
 }

@@ -349,3 +349,53 @@ fn until_needs_a_step_that_looks_and_a_retry() {
       = help: remove this key
     "#);
 }
+
+#[test]
+fn a_gate_that_nobody_ever_stands_at_is_none() {
+    let text = |skip_if: &str| {
+        format!(
+            "  - {{ id: v, uses: set, with: {{ yes: \"true\", level: alert.rule.level }} }}\n  - {{ id: w, uses: set, with: {{ yes: \"true\" }} }}\n  - id: block\n    uses: wazuh.active_response\n    with: {{ agent: \"001\" }}\n    approval: {{ ask: x, expires: 1h, skip_if: '{skip_if}' }}\n"
+        )
+    };
+    for always in ["true || has(alert.x)", "1 == 1 || alert.x", "steps.w.yes"] {
+        assert!(steps(&text(always)).contains("nobody is asked"), "{always}");
+    }
+    for sometimes in ["has(alert.x)", "steps.v.level > 3", "steps.w.yes && alert.x"] {
+        assert!(!steps(&text(sometimes)).contains("nobody is asked"), "{sometimes}");
+    }
+}
+
+#[test]
+fn a_key_without_braces_and_a_default_of_another_kind_are_named() {
+    let text = "workflow: w
+dedupe: { key: alert.agent.id, window: 1h }
+concurrency: { key: everything, on_conflict: queue }
+steps: [{ id: a, uses: set, with: { x: \"1\" } }]
+";
+    assert_snapshot!(check_beside(text, &[]), @r#"
+    error[wrong-value]: this key is the same text for every alert: a path needs braces here
+     --> playbook.yaml:2:16
+      |
+    2 | dedupe: { key: alert.agent.id, window: 1h }
+      |                ^^^^^^^^^^^^^^
+      |
+      = help: write "{{ alert.agent.id }}"
+    "#);
+    let text = "workflow: w
+inputs: { n: { type: integer, default: x }, c: { type: string, one_of: [a, b], default: c } }
+steps: [{ id: a, uses: set, with: { x: inputs.n } }]
+";
+    assert_snapshot!(check_beside(text, &[]), @r#"
+    error[wrong-input]: the default has to be a whole number, not `"x"`
+     --> playbook.yaml:2:40
+      |
+    2 | inputs: { n: { type: integer, default: x }, c: { type: string, one_of: [a, b], default: c } }
+      |                                        ^
+
+    error[wrong-input]: the default has to be one of a, b, not `"c"`
+     --> playbook.yaml:2:89
+      |
+    2 | inputs: { n: { type: integer, default: x }, c: { type: string, one_of: [a, b], default: c } }
+      |                                                                                         ^
+    "#);
+}
