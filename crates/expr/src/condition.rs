@@ -51,9 +51,27 @@ pub struct Condition {
     source: String,
     program: Arc<Program>,
     references: Vec<Reference>,
-    compared_with_numbers: Vec<Vec<String>>,
+    compared: Vec<Comparison>,
     reads: Reads,
     work: Work,
+}
+
+/// A path that an expression compares with something that stands in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Comparison {
+    /// The path.
+    pub path: Vec<String>,
+    /// What it is compared with.
+    pub with: Constant,
+}
+
+/// Something that stands in an expression.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Constant {
+    /// A number.
+    Number,
+    /// This text.
+    Text(String),
 }
 
 /// What an expression does that grows with the data.
@@ -107,7 +125,7 @@ impl Condition {
             source: source.to_owned(),
             program: Arc::new(program),
             references: walk.references,
-            compared_with_numbers: walk.compared_with_numbers,
+            compared: walk.compared,
             reads,
             work: walk.work,
         })
@@ -123,10 +141,9 @@ impl Condition {
         &self.references
     }
 
-    /// The paths that the expression compares with a number that stands in it, by `==`, `!=` or `in`. Text is never equal
-    /// to a number.
-    pub fn compared_with_numbers(&self) -> &[Vec<String>] {
-        &self.compared_with_numbers
+    /// The paths that the expression compares with a number or a text that stands in it, by `==`, `!=` or `in`.
+    pub fn compared(&self) -> &[Comparison] {
+        &self.compared
     }
 
     /// Evaluates to yes or no; anything else is an error.
@@ -228,7 +245,7 @@ impl Reads {
 #[derive(Default)]
 struct Walk {
     references: Vec<Reference>,
-    compared_with_numbers: Vec<Vec<String>>,
+    compared: Vec<Comparison>,
     bound: Vec<String>,
     nodes: usize,
     work: Work,
@@ -285,19 +302,20 @@ impl Walk {
 
     fn comparison(&mut self, call: &CallExpr) {
         let [left, right] = call.args.as_slice() else { return };
-        let path = match call.func_name.as_str() {
+        let (path, with) = match call.func_name.as_str() {
             EQUALS | NOT_EQUALS => match (path_of(left), path_of(right)) {
-                (Some(path), None) if is_number(right) => path,
-                (None, Some(path)) if is_number(left) => path,
+                (Some(path), None) => (path, std::slice::from_ref(right)),
+                (None, Some(path)) => (path, std::slice::from_ref(left)),
                 _ => return,
             },
             IN => match (path_of(left), &right.expr) {
-                (Some(path), Expr::List(list)) if list.elements.iter().any(is_number) => path,
+                (Some(path), Expr::List(list)) => (path, list.elements.as_slice()),
                 _ => return,
             },
             _ => return,
         };
-        self.compared_with_numbers.push(path);
+        let with = with.iter().filter_map(constant);
+        self.compared.extend(with.map(|with| Comparison { path: path.clone(), with }));
     }
 
     fn entries(
@@ -366,9 +384,13 @@ fn path_of(node: &IdedExpr) -> Option<Vec<String>> {
     }
 }
 
-fn is_number(node: &IdedExpr) -> bool {
-    let Expr::Literal(value) = &node.expr else { return false };
-    matches!(value, LiteralValue::Int(_) | LiteralValue::UInt(_) | LiteralValue::Double(_))
+fn constant(node: &IdedExpr) -> Option<Constant> {
+    let Expr::Literal(value) = &node.expr else { return None };
+    match value {
+        LiteralValue::Int(_) | LiteralValue::UInt(_) | LiteralValue::Double(_) => Some(Constant::Number),
+        LiteralValue::String(text) => Some(Constant::Text(text.inner().to_owned())),
+        LiteralValue::Boolean(_) | LiteralValue::Bytes(_) | LiteralValue::Null => None,
+    }
 }
 
 impl Work {

@@ -399,3 +399,38 @@ steps: [{ id: a, uses: set, with: { x: inputs.n } }]
       |                                                                                         ^
     "#);
 }
+
+#[test]
+fn a_status_that_no_step_ever_has_is_named() {
+    let text = "  - { id: a, uses: wazuh.get_agent, with: { agent: \"001\" } }
+  - id: b
+    if: status.a == \"success\" || \"faild\" != status.a
+    uses: set
+    with: { x: \"status.a in ['ok', 'done']\" }
+";
+    assert_snapshot!(steps(text), @r#"
+    error[wrong-value]: `status.a` is never `success`
+     --> playbook.yaml:5:22
+      |
+    5 |     if: status.a == "success" || "faild" != status.a
+      |                      ^^^^^^^
+      |
+      = help: there are cancelled, expired, failed, in_doubt, ok, pending, rejected, running, skipped, waiting
+
+    error[wrong-value]: `status.a` is never `faild`
+     --> playbook.yaml:5:35
+      |
+    5 |     if: status.a == "success" || "faild" != status.a
+      |                                   ^^^^^
+      |
+      = help: did you mean `failed`?
+
+    error[wrong-value]: `status.a` is never `done`
+     --> playbook.yaml:7:37
+      |
+    7 |     with: { x: "status.a in ['ok', 'done']" }
+      |                                     ^^^^
+      |
+      = help: there are cancelled, expired, failed, in_doubt, ok, pending, rejected, running, skipped, waiting
+    "#);
+}
