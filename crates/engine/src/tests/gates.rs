@@ -14,39 +14,62 @@ use workflow::Workflow;
 use super::world::{NODES, person, start};
 use crate::{Input, Run, Start};
 
+/// How many kinds of an `if` there are, none counted as well.
+const CONDITIONS: u8 = 10;
+
 /// What a step is; what it needs; its `if`; whether others go on when it fails.
 type Drawn = (u8, u8, u8, bool);
 
-/// A playbook of steps that look, ask, and disrupt with and without gates of their own.
-fn text(steps: &[Drawn]) -> String {
-    let mut text = "workflow: random\nsteps:\n".to_owned();
-    for (index, (kind, needs, condition, continues)) in steps.iter().enumerate() {
-        let needs: Vec<String> =
-            (0..index).filter(|i| needs >> i & 1 == 1).map(|i| format!("s{i}")).collect();
-        text.push_str(&format!("  - id: s{index}\n    needs: [{}]\n", needs.join(", ")));
-        let of = needs.last().map(|need| format!("status.{need}"));
-        match (condition % 6, of) {
-            (0, Some(status)) => text.push_str(&format!("    if: {status} != 'ok'\n")),
-            (1, Some(status)) => text.push_str(&format!("    if: {status} == 'ok'\n")),
-            (2, Some(status)) => text.push_str(&format!("    if: {status} == 'ok' && alert.a\n")),
-            (3, Some(status)) => text.push_str(&format!("    if: {status} == 'ok' || alert.a\n")),
-            (4, _) => text.push_str("    if: alert.a\n"),
-            _ => {}
+/// A playbook of steps that look, ask, and disrupt with and without gates of their own; those from `main` on are performed
+/// when it failed.
+fn text(steps: &[Drawn], main: usize, is_limited: bool) -> String {
+    let mut text = "workflow: random\n".to_owned();
+    // Longer than a gate waits, and shorter than an approval does.
+    text.push_str(if is_limited { "timeout: 7m\nsteps:\n" } else { "steps:\n" });
+    for (index, drawn) in steps.iter().enumerate() {
+        if index == main {
+            text.push_str("on_failure:\n");
         }
-        if *continues && *kind != 1 {
-            text.push_str("    on_error: continue\n");
-        }
-        text.push_str(match kind {
-            0 => "    uses: look\n",
-            1 => "    uses: approval\n    with: { ask: \"?\", expires: 10m }\n",
-            2 => "    uses: act\n    with: { on: h }\n",
-            3 => "    uses: act\n    with: { on: h }\n    approval: { ask: \"?\", expires: 5m }\n",
-            _ => {
-                "    uses: act\n    foreach: \"['x']\"\n    max_items: 2\n    with: { on: \"{{ item }}\" }\n"
-            }
-        });
+        push_step(&mut text, index, if index < main { 0 } else { main }, drawn);
     }
     text
+}
+
+fn push_step(text: &mut String, index: usize, first: usize, (kind, needs, condition, continues): &Drawn) {
+    let needed: Vec<usize> = (first..index).filter(|i| needs >> i & 1 == 1).collect();
+    let names: Vec<String> = needed.iter().map(|i| format!("s{i}")).collect();
+    text.push_str(&format!("  - id: s{index}\n    needs: [{}]\n", names.join(", ")));
+    // A step of `on_failure` can look at all main steps.
+    let seen: Vec<usize> = (0..first).chain(needed).collect();
+    let of = seen.get(usize::from(condition / CONDITIONS) % seen.len().max(1));
+    let of = of.map(|of| format!("status.s{of}"));
+    match (condition % CONDITIONS, of) {
+        (0, Some(status)) => text.push_str(&format!("    if: {status} != 'ok'\n")),
+        (1, Some(status)) => text.push_str(&format!("    if: {status} == 'ok'\n")),
+        (2, Some(status)) => text.push_str(&format!("    if: {status} == 'ok' && alert.a\n")),
+        (3, Some(status)) => text.push_str(&format!("    if: {status} == 'ok' || alert.a\n")),
+        (4, _) => text.push_str("    if: alert.a\n"),
+        (5, Some(status)) => {
+            text.push_str(&format!(
+                "    if: \"!({status} in ['failed', 'skipped', 'rejected', 'expired'])\"\n"
+            ));
+        }
+        (6, Some(status)) => text.push_str(&format!("    if: {status} == 'ok' || size(status) > 2\n")),
+        (7, Some(status)) => {
+            text.push_str(&format!("    if: {status} == 'ok' || status.exists(k, k == 's0')\n"));
+        }
+        _ => {}
+    }
+    if *continues && *kind != 1 {
+        text.push_str("    on_error: continue\n");
+    }
+    text.push_str(match kind {
+        0 => "    uses: look\n",
+        1 => "    uses: approval\n    with: { ask: \"?\", expires: 10m }\n",
+        2 => "    uses: act\n    with: { on: h }\n",
+        3 => "    uses: act\n    with: { on: h }\n    approval: { ask: \"?\", expires: 5m }\n",
+        _ => "    uses: act\n    foreach: \"['x']\"\n    max_items: 2\n    with: { on: \"{{ item }}\" }\n",
+    });
 }
 
 /// The workflow, and the steps that have no gate as the checker sees it.
@@ -110,7 +133,8 @@ fn nexts(run: &Run) -> Vec<(Input, model::Timestamp)> {
         let ends = [Outcome::Succeeded(json!({}).into()), failed];
         let input =
             |outcome| Input::Finished { step: command.step.clone(), attempt: command.attempt, outcome };
-        return ends.map(|outcome| (input(outcome), now)).into();
+        let ends = ends.into_iter().map(|outcome| (input(outcome), now));
+        return ends.chain(run.wake_at().map(|later| (Input::Tick, later))).collect();
     }
     let Some(waiting) = run.summary().waiting.into_iter().next() else {
         assert!(run.status() != RunStatus::Running && run.wake_at().is_none());
@@ -149,17 +173,70 @@ impl Seen {
     }
 }
 
+fn steps(count: impl Into<prop::collection::SizeRange>) -> impl Strategy<Value = Vec<Drawn>> {
+    prop::collection::vec((0..5_u8, any::<u8>(), any::<u8>(), any::<bool>()), count)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_checker_flags_exactly_the_steps_that_can_disrupt_without_a_word(
-        steps in prop::collection::vec((0..5_u8, any::<u8>(), any::<u8>(), any::<bool>()), 1..6),
-    ) {
-        let text = text(&steps);
+    fn the_checker_flags_exactly_the_steps_that_can_disrupt_without_a_word(steps in steps(1..6)) {
+        let text = text(&steps, steps.len(), false);
+        // A condition over all statuses is not tried out, and may be flagged in vain.
+        prop_assume!(!text.contains("(status)") && !text.contains("status.exists"));
         let (workflow, flagged) = check(&text);
         let seen = play_all(&workflow);
         let flagged: BTreeSet<usize> = flagged.intersection(&seen.performed).copied().collect();
         prop_assert_eq!(flagged, seen.daring, "{}", text);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_step_that_the_checker_passes_disrupts_without_a_word(
+        steps in steps(1..5), handlers in 0..3_usize, is_limited in any::<bool>(),
+    ) {
+        let text = text(&steps, steps.len().saturating_sub(handlers).max(1), is_limited);
+        let (workflow, flagged) = check(&text);
+        let seen = play_all(&workflow);
+        prop_assert!(seen.daring.is_subset(&flagged), "{:?} beside {:?}\n{}", seen.daring, flagged, text);
+    }
+}
+
+/// The steps of this playbook that have no gate, as the checker sees it; `ask` is an approval.
+fn flagged(rest: &str) -> BTreeSet<usize> {
+    let ask = "  - id: ask\n    uses: approval\n    with: { ask: \"?\", expires: 1h }\n";
+    check(&format!("workflow: w\n{}", rest.replace("ASK\n", ask))).1
+}
+
+#[test]
+fn what_the_time_limit_cancelled_was_not_approved() {
+    let act = "if: \"!(status.ask in ['failed', 'skipped', 'rejected', 'expired'])\"\n    uses: act\n    with: { on: h }\n";
+    let handler = |head: &str| format!("{head}steps:\nASK\non_failure:\n  - id: d\n    {act}");
+    assert_eq!(flagged(&handler("timeout: 10m\n")), [1].into());
+    assert_eq!(flagged(&handler("")), [].into(), "nothing is cancelled without a time limit");
+    // An approval of `on_failure` that nobody is asked, where the limit was over.
+    let second = "on_failure:\n  - id: again\n    if: status.ask in ['ok', 'failed', 'skipped', 'rejected', 'expired']\n    uses: approval\n    with: { ask: \"?\", expires: 1h }\n";
+    let act = "  - id: d\n    needs: [again]\n    if: \"!(status.again in ['failed', 'rejected', 'expired'])\"\n    uses: act\n    with: { on: h }\n";
+    let both = |head: &str| format!("{head}steps:\nASK\n{second}{act}");
+    assert_eq!(flagged(&both("timeout: 10m\n")), [2].into());
+}
+
+#[test]
+fn a_condition_over_all_statuses_proves_nothing() {
+    let over = |condition: &str| {
+        let other = "  - id: other\n    needs: []\n    uses: look\n";
+        let act = format!(
+            "  - id: d\n    needs: [ask, other]\n    if: {condition}\n    uses: act\n    with: {{ on: h }}\n"
+        );
+        flagged(&format!("steps:\nASK\n{other}{act}"))
+    };
+    assert_eq!(over("status.ask == 'ok' || status.other == 'cancelled'"), [].into());
+    for all in ["size(status) > 2", "'other' in status", "status.exists(k, k == 'other')", "status == status"]
+    {
+        assert_eq!(over(&format!("status.ask == 'ok' || {all}")), [2].into(), "{all}");
     }
 }

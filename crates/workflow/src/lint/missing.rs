@@ -92,7 +92,7 @@ impl<'a> Knowledge<'a> {
             let Some(step) = workflow.steps.get(*index) else { continue };
             let is_held_back = workflow.mode == Mode::Shadow && step.effect == Effect::Disrupt;
             let can_skip = step.condition.as_ref().is_some_and(|condition| {
-                !knowledge.always(condition, true, &|index| knowledge.statuses(index))
+                !knowledge.always(condition, true, &|of| knowledge.statuses(of, *index))
             });
             if let Some(place) = knowledge.skippable.get_mut(*index) {
                 *place = can_skip || is_held_back;
@@ -130,7 +130,7 @@ impl<'a> Knowledge<'a> {
     /// that also depends on the alert counts when it asks for the step.
     fn follows(&self, read: usize, reader: usize) -> bool {
         let condition = self.workflow.steps.get(reader).and_then(|step| step.condition.as_ref());
-        self.is_proven(read, reader) || condition.is_some_and(|condition| self.asks_blindly(condition, read))
+        self.is_proven(read, reader) || condition.is_some_and(|condition| self.asks_blindly(condition, read, reader))
     }
 
     /// Whether it follows that `read` is `ok` when `reader` is performed, whatever the alert is.
@@ -142,12 +142,12 @@ impl<'a> Knowledge<'a> {
             return false;
         };
         let statuses = |index: usize| {
-            let mut statuses = self.statuses(index);
+            let mut statuses = self.statuses(index, reader);
             if index == read {
                 statuses.retain(|status| *status != "ok");
             } else if self.follows_from_needs(read, index) {
                 // It was stopped, for it needs the step that is not `ok`.
-                statuses = vec!["skipped"];
+                statuses.retain(|status| matches!(*status, "skipped" | "cancelled"));
             }
             statuses
         };
@@ -176,18 +176,18 @@ impl<'a> Knowledge<'a> {
     }
 
     /// Whether a condition that cannot be tried out asks for the step.
-    fn asks_blindly(&self, condition: &Condition, read: usize) -> bool {
+    fn asks_blindly(&self, condition: &Condition, read: usize, reader: usize) -> bool {
         let asks = condition.references().iter().any(|reference| asks_for(self.workflow, reference, read));
         asks && !self
             .outcomes(condition, &|index| match index == read {
-                true => self.statuses(index).into_iter().filter(|status| *status != "ok").collect(),
-                false => self.statuses(index),
+                true => self.statuses(index, reader).into_iter().filter(|status| *status != "ok").collect(),
+                false => self.statuses(index, reader),
             })
             .contains(&Some(true))
     }
 
-    /// What a step can be when those behind it look at its status.
-    fn statuses(&self, index: usize) -> Vec<&'static str> {
+    /// What a step can be when another one, behind it, looks at its status.
+    fn statuses(&self, index: usize, reader: usize) -> Vec<&'static str> {
         let Some(step) = self.workflow.steps.get(index) else { return Vec::new() };
         let mut statuses = vec!["ok", "failed"];
         let is_stopped = step.needs.iter().any(|need| {
@@ -199,6 +199,11 @@ impl<'a> Knowledge<'a> {
         }
         if step.approval.is_some() || step.node.engine_node() == Some(EngineNode::Approval) {
             statuses.extend(["rejected", "expired"]);
+        }
+        let is_of_before = index < self.workflow.main_steps && reader >= self.workflow.main_steps;
+        if is_of_before && self.workflow.timeout.is_some() {
+            // The time limit was over before it began.
+            statuses.push("cancelled");
         }
         statuses
     }
@@ -220,6 +225,10 @@ impl<'a> Knowledge<'a> {
         condition: &Condition,
         statuses: &dyn Fn(usize) -> Vec<&'static str>,
     ) -> Vec<Option<bool>> {
+        if condition.references().iter().any(|reference| reference.path == ["status"]) {
+            // It looks at all of them, and only some are tried out.
+            return Vec::new();
+        }
         let mut looked_at: Vec<usize> = Vec::new();
         for reference in condition.references().iter().filter(|reference| reference.root() == "status") {
             let named = reference.path.get(1).and_then(|name| {
