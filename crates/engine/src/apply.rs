@@ -171,9 +171,12 @@ impl Run {
     }
 
     pub(crate) fn enter(&mut self, place: Place, state: State, record: &Record) {
-        if place.item.is_none() {
-            let id = self.step_at(place).id.clone();
-            self.scope.set(&["status", id.as_str()], state.status().as_str().into());
+        match place.item {
+            Some(item) => self.list_mut(place).into_iter().for_each(|each| each.weigh(item, &state)),
+            None => {
+                let id = self.step_at(place).id.clone();
+                self.scope.set(&["status", id.as_str()], state.status().as_str().into());
+            }
         }
         let at = self.state_mut(place);
         at.state = state;

@@ -11,7 +11,6 @@ use workflow::{Effect, OnConflict, OnDoubt};
 
 use crate::input::{Input, Rejected, Start};
 use crate::place::Place;
-use crate::prepare;
 use crate::retry;
 use crate::run::{Phase, Run};
 use crate::settle::started;
@@ -148,11 +147,17 @@ impl Run {
     /// An output that is too large to be kept fails a step that only looks; elsewhere the thing is done, and that counts.
     fn without_excess(&self, place: Place, outcome: Outcome) -> Outcome {
         let Outcome::Succeeded(output) = &outcome else { return outcome };
-        let Err(message) = prepare::check_size(output) else { return outcome };
-        if self.step_at(place).effect == Effect::Read {
+        let Err(message) = self.check_room(place, output) else { return outcome };
+        if self.only_looks(place) {
             return Outcome::Failed(Failure::new(FailureClass::Response, format!("the output {message}")));
         }
         Outcome::Succeeded(serde_json::json!({ "left_out": message }).into())
+    }
+
+    /// Whether nothing was done but to look. What another run did is not known here.
+    pub(crate) fn only_looks(&self, place: Place) -> bool {
+        let step = self.step_at(place);
+        step.effect == Effect::Read && step.callee().is_none()
     }
 
     /// Whether the step's `until` holds for what came.
@@ -183,7 +188,11 @@ impl Run {
             return Err(Rejected::NotWaiting { step: key, status: state.status() });
         }
         if status == RunStatus::Succeeded {
-            return Ok(Event::StepSucceeded { step: key, output: outputs });
+            let output = match self.check_room(place, &outputs) {
+                Ok(()) => outputs,
+                Err(message) => serde_json::json!({ "left_out": message }).into(),
+            };
+            return Ok(Event::StepSucceeded { step: key, output });
         }
         let why = error.unwrap_or_else(|| status.as_str().to_owned());
         let message = format!("the run {run} of `{}` did not succeed: {why}", called.workflow);

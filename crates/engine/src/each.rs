@@ -1,14 +1,20 @@
 //! A step that is performed for each item of a list: its items begin, so many at once, until it ends.
 
-use model::{Event, Failure, FailureClass, Record, StepKey, StepStatus, Timestamp};
+use model::{Event, Failure, FailureClass, Record, SkipReason, StepKey, StepStatus, Timestamp};
 use serde_json::{Value, json};
-use workflow::{Effect, OnItemError};
+use workflow::OnItemError;
 
 use crate::place::Place;
 use crate::prepare;
 use crate::run::Run;
 use crate::settle::{cannot_start, started};
 use crate::state::{Each, Item, State};
+
+/// No further item begins while what went into those under way has more bytes: one append carries all that begin at once.
+const LARGEST_UNDER_WAY: usize = 8 * 1024 * 1024;
+
+/// What an item takes that says only that it gave too much.
+const WORD_FOR_WHAT_IS_LEFT_OUT: usize = 200;
 
 impl Run {
     /// The list for each item of which a step is to be performed.
@@ -27,20 +33,48 @@ impl Run {
 
     /// Begins what may begin, and ends the step when nothing more happens to its items.
     pub(crate) fn settle_items(&mut self, index: usize, now: Timestamp, journal: &mut Vec<Record>) {
-        for place in self.places_where(|state| matches!(state, State::Ready(_))) {
-            if let (true, State::Ready(prepared)) = (place.step == index, &self.state_at(place).state) {
+        let items = self.list_at(index.into()).map_or(0, |each| each.items.len());
+        for item in 0..items {
+            let place = Place { step: index, item: Some(item) };
+            if let State::Ready(prepared) = &self.state_at(place).state {
                 let event = started(self.key_of(place), self.state_at(place).attempt + 1, prepared.clone());
                 self.record(event, now, journal);
             }
         }
         while let Some(place) = self.next_item(index) {
             let event = self.with_item(place, |run| run.open_step(place, now));
+            let event = event.and_then(|event| self.with_room(place, event));
             let event = event.unwrap_or_else(|message| cannot_start(self.key_of(place), message));
             self.record(event, now, journal);
         }
         if let Some(event) = self.end_of_list(index) {
             self.record(event, now, journal);
         }
+    }
+
+    /// What becomes of an item at once, where there is room for what it brings with it.
+    fn with_room(&self, place: Place, mut event: Event) -> Result<Event, String> {
+        if let Event::StepSucceeded { output, .. } = &event {
+            self.check_room(place, output).map_err(|message| format!("the output {message}"))?;
+        }
+        if let Event::StepSkipped { reason: SkipReason::Shadow { inputs, target }, .. } = &mut event
+            && let Err(message) = self.check_room(place, &json!([inputs, target]))
+        {
+            *inputs = json!({ "left_out": message }).into();
+            *target = target.take().filter(|target| target.len() < WORD_FOR_WHAT_IS_LEFT_OUT);
+        }
+        Ok(event)
+    }
+
+    /// Whether an output can be kept, beside those of the other items where there are any.
+    pub(crate) fn check_room(&self, place: Place, output: &Value) -> Result<(), String> {
+        prepare::check_size(output)?;
+        let Some(each) = self.list_at(place).filter(|_| place.item.is_some()) else { return Ok(()) };
+        let most = prepare::LARGEST_VALUE - each.items.len() * WORD_FOR_WHAT_IS_LEFT_OUT;
+        if each.kept + prepare::size(output) <= most {
+            return Ok(());
+        }
+        Err(format!("has, with those of the other items, more than {most} bytes as JSON"))
     }
 
     /// Evaluates something where the item of a place can be read.
@@ -62,8 +96,8 @@ impl Run {
         let place = Place::from(index);
         let State::Each(each) = &self.state_at(place).state else { return None };
         let policy = self.step_at(place).each.as_ref()?;
-        let open = each.items.iter().filter(|item| item.state.state.is_open()).count();
-        if open >= policy.max_parallel as usize || self.stops_list(index).is_some() {
+        let is_full = each.open >= policy.max_parallel as usize || each.under_way > LARGEST_UNDER_WAY;
+        if each.open > 0 && is_full || self.stops_list(index).is_some() {
             return None;
         }
         let is_pending = |item: &Item| matches!(item.state.state, State::Pending);
@@ -117,7 +151,7 @@ impl Run {
         let step = self.key_of(place);
         match prepare::check_size(&output) {
             Ok(()) => Some(Event::EachEnded { step, status, output: output.into(), failure }),
-            Err(message) if self.step_at(place).effect == Effect::Read => {
+            Err(message) if self.only_looks(place) => {
                 let failure =
                     Failure::new(FailureClass::Response, format!("the outputs of all items {message}"));
                 let (status, output) = (StepStatus::Failed, json!({}).into());

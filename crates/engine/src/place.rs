@@ -4,7 +4,7 @@ use model::StepKey;
 use workflow::Step;
 
 use crate::run::Run;
-use crate::state::{State, StepState};
+use crate::state::{Each, State, StepState};
 
 /// A step, or one item of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +63,17 @@ impl Run {
             }
             _ => step,
         }
+    }
+
+    /// The items of the step that is performed there.
+    pub(crate) fn list_at(&self, place: Place) -> Option<&Each> {
+        let State::Each(each) = &self.steps.get(place.step)?.state else { return None };
+        Some(each)
+    }
+
+    pub(crate) fn list_mut(&mut self, place: Place) -> Option<&mut Each> {
+        let State::Each(each) = &mut self.steps.get_mut(place.step)?.state else { return None };
+        Some(each)
     }
 
     pub(crate) fn state_mut(&mut self, place: Place) -> &mut StepState {

@@ -14,7 +14,7 @@ use workflow::{Approval, Step};
 use crate::state::Prepared;
 
 const LONGEST_QUESTION: usize = 2000;
-const LARGEST_VALUE: usize = 2 * 1024 * 1024;
+pub(crate) const LARGEST_VALUE: usize = 2 * 1024 * 1024;
 const DEEPEST_VALUE: usize = 96;
 
 /// The inputs and the target of a step.
@@ -107,6 +107,14 @@ pub(crate) fn request(
 pub(crate) fn check_size(value: &Value) -> Result<(), String> {
     let mut budget = LARGEST_VALUE;
     measure(value, 0, &mut budget)
+}
+
+/// The bytes of a value as JSON, or a little more.
+pub(crate) fn size(value: &Value) -> usize {
+    let mut budget = usize::MAX;
+    // What stands too deep was refused before it came here.
+    let _ = measure(value, 0, &mut budget);
+    usize::MAX - budget
 }
 
 fn measure(value: &Value, depth: usize, budget: &mut usize) -> Result<(), String> {

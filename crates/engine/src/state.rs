@@ -5,6 +5,8 @@ use std::sync::Arc;
 use model::{ApprovalRequest, Failure, Person, RunId, StepStatus, Timestamp};
 use serde_json::Value;
 
+use crate::prepare;
+
 /// Where a step stands, or one item of a step that is performed for each item of a list.
 #[derive(Debug, Clone)]
 pub(crate) enum State {
@@ -59,6 +61,12 @@ pub(crate) struct Called {
 pub(crate) struct Each {
     pub(crate) list: Arc<Value>,
     pub(crate) items: Vec<Item>,
+    /// How many items are under way.
+    pub(crate) open: usize,
+    /// The bytes of what went into the items that are under way.
+    pub(crate) under_way: usize,
+    /// The bytes of what the items gave, and of what was held back.
+    pub(crate) kept: usize,
 }
 
 /// How far one item has come, and what it gave.
@@ -67,6 +75,8 @@ pub(crate) struct Item {
     pub(crate) state: StepState,
     pub(crate) output: Option<Arc<Value>>,
     pub(crate) failure: Option<Failure>,
+    /// The bytes of what went into it.
+    weight: usize,
 }
 
 /// A step's state, since when, and how often it was attempted.
@@ -84,6 +94,28 @@ impl StepState {
 }
 
 impl Each {
+    pub(crate) fn new(list: Arc<Value>, length: usize, since: Timestamp) -> Each {
+        let item = Item { state: StepState::pending(since), output: None, failure: None, weight: 0 };
+        Each { list, items: vec![item; length], open: 0, under_way: 0, kept: 0 }
+    }
+
+    /// Keeps the sums right when an item comes into another state.
+    pub(crate) fn weigh(&mut self, item: usize, next: &State) {
+        let Some(item) = self.items.get_mut(item) else { return };
+        match (item.state.state.is_open(), next.is_open()) {
+            (false, true) => {
+                item.weight = next.weight();
+                self.open += 1;
+                self.under_way += item.weight;
+            }
+            (true, false) => {
+                self.open -= 1;
+                self.under_way -= item.weight;
+            }
+            (true, true) | (false, false) => {}
+        }
+    }
+
     pub(crate) fn value(&self, item: usize) -> &Value {
         self.list.get(item).unwrap_or(&Value::Null)
     }
@@ -142,6 +174,35 @@ impl State {
     /// Whether something was begun that has not come to its end.
     pub(crate) fn is_open(&self) -> bool {
         !self.is_settled() && !matches!(self, State::Pending)
+    }
+
+    /// The bytes of what went into what is under way.
+    fn weight(&self) -> usize {
+        match self {
+            State::Ready(prepared)
+            | State::Running(prepared)
+            | State::Retrying(prepared, _)
+            | State::InDoubt(prepared, _) => {
+                prepare::size(&prepared.inputs) + prepared.target.as_ref().map_or(0, String::len)
+            }
+            State::Called(called) => prepare::size(&called.inputs),
+            State::Asking(asking) => {
+                let request = &asking.request;
+                let inputs = request.inputs.as_ref().map_or(0, |inputs| prepare::size(inputs));
+                let asked = request.ask.len() + request.target.as_ref().map_or(0, String::len);
+                inputs + asked + request.show.values().map(prepare::size).sum::<usize>()
+            }
+            State::Pending
+            | State::Delayed(_)
+            | State::Each(_)
+            | State::Ok
+            | State::SkippedItself
+            | State::Stopped
+            | State::Failed
+            | State::Rejected
+            | State::Expired
+            | State::Cancelled => 0,
+        }
     }
 
     /// When the clock has to look at the step again, its items aside.

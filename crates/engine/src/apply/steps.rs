@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use super::illegal;
 use crate::place::Place;
+use crate::prepare;
 use crate::run::Run;
-use crate::state::{Asking, Called, Each, Item, Prepared, State, StepState};
+use crate::state::{Asking, Called, Each, Prepared, State};
 
 impl Run {
     pub(super) fn apply_to_step(&mut self, key: &StepKey, record: &Record) -> Result<(), String> {
@@ -28,13 +29,7 @@ impl Run {
             }
             Event::StepSucceeded { step, output } => self.succeeded(place, step, output)?,
             Event::StepFailed { step, failure, retry_at } => self.failed(place, step, failure, *retry_at)?,
-            Event::StepSkipped { step, reason } => {
-                self.expect_pending(place, step, "skipped")?;
-                match reason {
-                    SkipReason::Condition | SkipReason::Shadow { .. } => State::SkippedItself,
-                    SkipReason::StoppedBy(_) => State::Stopped,
-                }
-            }
+            Event::StepSkipped { step, reason } => self.skipped(place, step, reason)?,
             Event::StepInDoubt { step, failure } => {
                 let State::Running(prepared) = &self.state_at(place).state else {
                     return Err(illegal(step, "in doubt", &self.state_at(place).state));
@@ -118,6 +113,20 @@ impl Run {
         Ok(State::Running(new))
     }
 
+    fn skipped(&mut self, place: Place, step: &StepKey, reason: &SkipReason) -> Result<State, String> {
+        self.expect_pending(place, step, "skipped")?;
+        match reason {
+            SkipReason::Shadow { inputs, target } => {
+                if let Some(each) = self.list_mut(place) {
+                    each.kept += prepare::size(inputs) + target.as_ref().map_or(0, String::len);
+                }
+                Ok(State::SkippedItself)
+            }
+            SkipReason::Condition => Ok(State::SkippedItself),
+            SkipReason::StoppedBy(_) => Ok(State::Stopped),
+        }
+    }
+
     fn succeeded(&mut self, place: Place, step: &StepKey, output: &Arc<Value>) -> Result<State, String> {
         let state = &self.state_at(place).state;
         if !matches!(state, State::Running(_) | State::Pending | State::Delayed(_) | State::Called(_)) {
@@ -188,9 +197,10 @@ impl Run {
         let Some(item) = place.item else {
             return self.scope.set(&["steps", id.as_str()], output.as_ref().clone());
         };
-        if let State::Each(each) = &mut self.state_mut(place.step.into()).state
+        if let Some(each) = self.list_mut(place)
             && let Some(item) = each.items.get_mut(item)
         {
+            each.kept += prepare::size(&output);
             item.output = Some(output);
         }
     }
@@ -203,6 +213,5 @@ impl Run {
 
 fn list(step: &StepKey, items: &Arc<Value>, since: Timestamp) -> Result<Each, String> {
     let length = items.as_array().ok_or_else(|| format!("the items of `{step}` are no list"))?.len();
-    let item = Item { state: StepState::pending(since), output: None, failure: None };
-    Ok(Each { list: items.clone(), items: vec![item; length] })
+    Ok(Each::new(items.clone(), length, since))
 }

@@ -1,10 +1,10 @@
 //! Steps that are performed for each item of a list.
 
 use insta::assert_snapshot;
-use model::{Decision, FailureClass, Resolution};
+use model::{Decision, Event, FailureClass, Resolution};
 use serde_json::json;
 
-use super::world::{World, person};
+use super::world::{World, person, start};
 
 fn list(keys: &str) -> World {
     World::new(&format!(
@@ -190,4 +190,91 @@ fn a_list_whose_items_are_all_held_back_is_skipped() {
       1 run succeeded {"block":"skipped"}
     -- succeeded
     "#);
+}
+
+/// A list of as many items, over an alert of 900 KB.
+fn large(items: usize, keys: &str) -> World {
+    let text = format!("workflow: large\nsteps:\n  - id: a\n    foreach: alert.list\n{keys}");
+    let alert = json!({ "list": (0..items).collect::<Vec<_>>(), "big": "x".repeat(900_000) });
+    World::with(&text, crate::Start { alert: alert.into(), ..start() })
+}
+
+fn bytes(world: &World) -> usize {
+    world.journal.iter().skip(1).map(|record| serde_json::to_string(record).unwrap().len()).sum()
+}
+
+const LOOK: &str = "    max_parallel: 100\n    uses: look\n    with: { at: \"{{ alert.big }}\" }\n";
+
+#[test]
+fn items_begin_while_what_goes_into_them_is_not_too_much_for_one_append() {
+    let mut world = large(1000, LOOK);
+    assert_eq!(world.run.commands().len(), 10);
+    assert!(bytes(&world) < 10 << 20);
+    let before = bytes(&world);
+    world.succeeds("a[3]", json!(1));
+    assert_eq!(world.run.commands().len(), 10);
+    assert!(bytes(&world) - before < 1 << 20);
+    let asked = large(
+        1000,
+        "    max_items: 1000\n    max_parallel: 100\n    uses: act\n    with: { on: h }\n    approval: { ask: \"?\", expires: 5m, show: [alert.big] }\n",
+    );
+    assert_eq!(asked.run.summary().waiting.len(), 10);
+    // An item that is larger than all of them may be is performed for itself.
+    let mut alone = World::with(
+        "workflow: large\nsteps:\n  - { id: a, foreach: \"[1, 2]\", max_parallel: 1, uses: look, with: { at: \"{{ alert.big }}\" } }\n",
+        crate::Start { alert: json!({ "big": "x".repeat(2_000_000) }).into(), ..start() },
+    );
+    alone.succeeds("a[0]", json!(1));
+    alone.succeeds("a[1]", json!(1));
+    assert!(alone.run.status().is_finished());
+}
+
+#[test]
+fn what_the_items_give_is_bounded_in_sum() {
+    let set = large(1000, "    max_parallel: 100\n    uses: set\n    with: { x: alert.big }\n");
+    assert!(bytes(&set) < 6 << 20, "{}", bytes(&set));
+    assert_eq!(
+        set.run.summary().error.unwrap(),
+        "a: item 2: the output has, with those of the other items, more than 1897152 bytes as JSON"
+    );
+
+    let mut look = large(3, "    uses: look\n");
+    for item in ["a[2]", "a[0]", "a[1]"] {
+        look.succeeds(item, json!("x".repeat(900_000)));
+    }
+    assert_eq!(
+        look.run.summary().error.unwrap(),
+        "a: item 1: the output has, with those of the other items, more than 2096552 bytes as JSON"
+    );
+
+    let mut act = large(
+        20,
+        "    max_items: 20\n    uses: act\n    with: { on: h }\n    approval: { ask: \"?\", expires: 5m }\n",
+    );
+    for item in 0..20 {
+        let item = format!("a[{item}]");
+        act.decides(&item, Decision::Approve, person("ana", &[]), "").unwrap();
+        act.succeeds(&item, json!("x".repeat(900_000)));
+    }
+    let ends = act.journal.iter().find_map(|record| {
+        let Event::EachEnded { output, .. } = &record.event else { return None };
+        Some(output["items"].as_array().unwrap().clone())
+    });
+    let ends = ends.unwrap();
+    assert!(ends[1].is_string());
+    assert_snapshot!(ends[2], @r#"{"left_out":"has, with those of the other items, more than 2093152 bytes as JSON"}"#);
+    assert_snapshot!(ends[19], @r#"{"left_out":"has, with those of the other items, more than 2093152 bytes as JSON"}"#);
+}
+
+#[test]
+fn what_is_held_back_is_bounded_in_sum() {
+    let world = World::with(
+        "workflow: large\nmode: shadow\nsteps:\n  - { id: a, foreach: alert.list, max_items: 1000, uses: act, with: { on: \"{{ alert.big }}\" }, approval: { ask: \"?\", expires: 5m } }\n",
+        crate::Start {
+            alert: json!({ "list": (0..40).collect::<Vec<_>>(), "big": "x".repeat(200_000) }).into(),
+            ..start()
+        },
+    );
+    assert!(bytes(&world) < 3 << 20, "{}", bytes(&world));
+    assert_eq!(world.run.status(), model::RunStatus::Succeeded);
 }

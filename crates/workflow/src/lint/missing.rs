@@ -130,7 +130,8 @@ impl<'a> Knowledge<'a> {
     /// that also depends on the alert counts when it asks for the step.
     fn follows(&self, read: usize, reader: usize) -> bool {
         let condition = self.workflow.steps.get(reader).and_then(|step| step.condition.as_ref());
-        self.is_proven(read, reader) || condition.is_some_and(|condition| self.asks_blindly(condition, read, reader))
+        self.is_proven(read, reader)
+            || condition.is_some_and(|condition| self.asks_blindly(condition, read, reader))
     }
 
     /// Whether it follows that `read` is `ok` when `reader` is performed, whatever the alert is.
