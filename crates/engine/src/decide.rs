@@ -84,6 +84,13 @@ impl Run {
         }
     }
 
+    /// The time limit, before the clock and the end of a process make further attempts.
+    pub(crate) fn run_out(&mut self, now: Timestamp, journal: &mut Vec<Record>) {
+        if self.deadline().is_some_and(|deadline| deadline <= now) {
+            self.record(Event::RunTimedOut, now, journal);
+        }
+    }
+
     /// What is due by the clock, before anything else is looked at: an answer that comes too late comes too late.
     pub(crate) fn elapse(&mut self, now: Timestamp, journal: &mut Vec<Record>) {
         for place in self.places_where(|state| state.wake_at().is_some_and(|at| at <= now)) {
@@ -97,9 +104,11 @@ impl Run {
             };
             self.record(event, now, journal);
         }
-        if self.deadline().is_some_and(|deadline| deadline <= now) {
-            self.record(Event::RunTimedOut, now, journal);
-        }
+    }
+
+    /// Whether nothing is sent there any more.
+    pub(crate) fn is_over(&self, place: Place) -> bool {
+        self.is_cancelled || self.is_timed_out && place.step < self.workflow.main_steps
     }
 
     pub(crate) fn finish(
@@ -122,7 +131,7 @@ impl Run {
                 Ok(true) => Event::StepSucceeded { step: key, output },
                 Ok(false) => {
                     let retry_at =
-                        retry::next_look(self.id, step, attempt, now).filter(|_| !self.is_cancelled);
+                        retry::next_look(self.id, step, attempt, now).filter(|_| !self.is_over(place));
                     let message = format!("`until` does not hold after {attempt} attempts");
                     let failure = Failure::new(FailureClass::NotYet, message);
                     Event::StepFailed { step: key, failure, retry_at }
@@ -137,7 +146,7 @@ impl Run {
             }
             Outcome::Failed(failure) | Outcome::Unknown(failure) => {
                 let next = retry::next(self.id, step, attempt, &failure, now);
-                Event::StepFailed { step: key, failure, retry_at: next.filter(|_| !self.is_cancelled) }
+                Event::StepFailed { step: key, failure, retry_at: next.filter(|_| !self.is_over(place)) }
             }
         };
         self.record(event, now, journal);
@@ -215,7 +224,7 @@ impl Run {
             let failure = Failure::new(FailureClass::Interrupted, message);
             let event = match step.on_doubt {
                 OnDoubt::Ask => Event::StepInDoubt { step: key, failure },
-                OnDoubt::Retry if self.is_cancelled || state.attempt >= MOST_INTERRUPTED_ATTEMPTS => {
+                OnDoubt::Retry if self.is_over(place) || state.attempt >= MOST_INTERRUPTED_ATTEMPTS => {
                     Event::StepFailed { step: key, failure, retry_at: None }
                 }
                 OnDoubt::Retry => started(key, state.attempt + 1, prepared.clone()),
@@ -275,7 +284,7 @@ impl Run {
         if reason.trim().is_empty() {
             return Err(Rejected::ReasonRequired);
         }
-        if resolution == Resolution::SendAgain && self.is_cancelled {
+        if resolution == Resolution::SendAgain && self.is_over(place) {
             return Err(Rejected::Cancelled);
         }
         Ok(())

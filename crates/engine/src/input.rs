@@ -121,8 +121,8 @@ pub enum Rejected {
     /// What the person saw is not what would be sent.
     #[error("the request has changed since it was shown: look again")]
     WrongDigest,
-    /// The run was cancelled, and nothing may be sent again.
-    #[error("the run was cancelled: nothing is sent any more")]
+    /// The run was cancelled, by a person or by its time limit, and nothing may be sent again.
+    #[error("the run was cancelled, or its time limit is over: nothing is sent any more")]
     Cancelled,
     /// The run has finished.
     #[error("the run has finished")]

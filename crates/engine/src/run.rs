@@ -102,6 +102,7 @@ impl Run {
     /// what was due by the clock anyway.
     pub fn handle(&mut self, input: Input, now: Timestamp) -> (Vec<Record>, Result<(), Rejected>) {
         let mut journal = Vec::new();
+        self.run_out(now, &mut journal);
         if matches!(input, Input::Recovered) {
             // Before the clock is looked at: what falls due now is started now, and nobody has missed its outcome.
             self.recover(now, &mut journal);

@@ -13,7 +13,7 @@ use serde_json::json;
 use workflow::OnDoubt;
 
 use super::world::{World, check, id, person};
-use crate::{Input, Run};
+use crate::{Input, Rejected, Run};
 
 /// A random playbook: every step needs some of those before it.
 fn playbooks() -> impl Strategy<Value = String> {
@@ -109,7 +109,10 @@ fn turn(world: &mut World, choice: u8) -> bool {
         if world.decides(&step, decision, person("ana", &[]), "because").is_err() {
             let resolution =
                 [Resolution::Ok, Resolution::Failed, Resolution::SendAgain][usize::from(choice) % 3];
-            world.resolves(&step, resolution).unwrap();
+            if let Err(refused) = world.resolves(&step, resolution) {
+                assert_eq!((refused, resolution), (Rejected::Cancelled, Resolution::SendAgain));
+                world.resolves(&step, Resolution::Failed).unwrap();
+            }
         }
         return true;
     }

@@ -1,7 +1,7 @@
 //! A story for every rule.
 
 use insta::assert_snapshot;
-use model::{Decision, Failure, FailureClass, Outcome, Resolution};
+use model::{Decision, Failure, FailureClass, Outcome, Resolution, RunStatus};
 use serde_json::json;
 
 use super::world::{World, person};
@@ -468,4 +468,87 @@ fn an_output_too_large_to_be_kept_fails_a_read() {
       1 run failed {}
     -- failed
     ");
+}
+
+fn limited(keys: &str) -> World {
+    let gate = "approval: { ask: \"?\", expires: 1h }";
+    let mut world = World::new(&format!(
+        "workflow: w\ntimeout: 10m\nsteps:\n  - {{ id: d, uses: act, with: {{ on: h }}, {keys}, {gate} }}\n"
+    ));
+    world.decides("d", Decision::Approve, person("ana", &[]), "").unwrap();
+    world
+}
+
+#[test]
+fn a_retry_that_is_due_when_the_time_limit_is_over_is_not_made() {
+    let mut world = limited("retry: { max: 3, wait: 1s, on: [connect] }");
+    world.fails("d", FailureClass::Connect);
+    world.wait(86_400);
+    assert_snapshot!(world.story(), @r#"
+      1 run started
+      1 d asks "?"
+      1 d Approve by ana
+      1 d started #1 {"on":"h"} on host/h
+      1 d failed: it did not work (connect), to be tried again
+    86401 run timed out
+    86401 run failed {}
+    -- failed
+    "#);
+}
+
+#[test]
+fn what_fails_after_the_time_limit_is_not_tried_again() {
+    let mut world = limited("retry: { max: 3, wait: 1h, on: [connect] }");
+    world.wait(601);
+    world.fails("d", FailureClass::Connect);
+    assert_snapshot!(world.story(), @r#"
+      1 run started
+      1 d asks "?"
+      1 d Approve by ana
+      1 d started #1 {"on":"h"} on host/h
+    602 run timed out
+    602 d failed: it did not work (connect)
+    602 run failed {}
+    -- failed
+    "#);
+    let mut until = World::new(
+        "workflow: w\ntimeout: 10m\nsteps:\n  - { id: a, uses: look, retry: { max: 3, wait: 1s }, until: output.done }\n",
+    );
+    until.wait(601);
+    until.succeeds("a", json!({ "done": false }));
+    assert_snapshot!(until.story(), @"
+      1 run started
+      1 a started #1 {}
+    602 run timed out
+    602 a failed: `until` does not hold after 1 attempts (not_yet)
+    602 run failed {}
+    -- failed
+    ");
+    let mut interrupted = World::new(
+        "workflow: w\ntimeout: 10m\nsteps:\n  - { id: a, uses: look }\non_failure:\n  - { id: tell, uses: look }\n",
+    );
+    interrupted.now = interrupted.now.after(std::time::Duration::from_secs(601));
+    interrupted.tell(Input::Recovered).unwrap();
+    // The steps of `on_failure` have no time limit.
+    interrupted.tell(Input::Recovered).unwrap();
+    assert_snapshot!(interrupted.story(), @"
+      1 run started
+      1 a started #1 {}
+    602 run timed out
+    602 a failed: the process ended while attempt 1 was under way (interrupted)
+    602 tell started #1 {}
+    602 tell started #2 {}
+    -- running tell#2
+    ");
+}
+
+#[test]
+fn nothing_is_sent_again_after_the_time_limit() {
+    let mut world = limited("timeout: 5s");
+    world.ends("d", Outcome::Unknown(Failure::new(FailureClass::Timeout, "no answer")));
+    world.wait(601);
+    let refused = world.resolves("d", Resolution::SendAgain).unwrap_err();
+    assert_snapshot!(refused, @"the run was cancelled, or its time limit is over: nothing is sent any more");
+    world.resolves("d", Resolution::Failed).unwrap();
+    assert_eq!(world.run.status(), RunStatus::Failed);
 }
