@@ -175,6 +175,10 @@ impl Run {
         let is_decision = matches!(status, StepStatus::Rejected | StepStatus::Cancelled);
         if let Some(failure) = failure.filter(|_| !is_decision) {
             self.keep_failure(place, failure);
+            if status == StepStatus::Expired {
+                // It fails the run, whatever `on_error` says.
+                self.note_error(step.step.as_str(), failure);
+            }
         }
         match status {
             StepStatus::Ok => Ok(State::Ok),

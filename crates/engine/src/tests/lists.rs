@@ -278,3 +278,13 @@ fn what_is_held_back_is_bounded_in_sum() {
     assert!(bytes(&world) < 3 << 20, "{}", bytes(&world));
     assert_eq!(world.run.status(), model::RunStatus::Succeeded);
 }
+
+#[test]
+fn a_list_that_expires_says_why_the_run_failed() {
+    let mut world = World::new(
+        "workflow: w\nsteps:\n  - { id: d, foreach: \"['a', 'b']\", max_items: 2, on_error: continue, uses: act, with: { on: \"{{ item }}\" }, approval: { ask: \"?\", expires: 1h } }\non_failure:\n  - { id: tell, uses: look, with: { at: \"{{ error.message }}\" } }\n",
+    );
+    world.wait(3601);
+    assert_eq!(world.run.summary().error.as_deref(), Some("d: item 0: nobody answered in time"));
+    assert_snapshot!(world.run.commands()[0].inputs, @r#"{"at":"item 0: nobody answered in time"}"#);
+}
