@@ -140,6 +140,25 @@ fn a_bundle_loads_to_the_same_workflow() {
 }
 
 #[test]
+fn a_rule_that_came_later_does_not_stop_what_was_bundled_before_it() {
+    let step = "steps: [{ id: a, uses: set, with: { x: inputs.ip } }]\n";
+    let called = format!(
+        "workflow: w\ninputs: {{ ip: {{ type: ip }} }}\ndedupe: {{ key: \"{{{{ inputs.ip }}}}\", window: 1h }}\n{step}"
+    );
+    let handlers: String = (0..1001).map(|n| format!("  - {{ id: s{n}, uses: set }}\n")).collect();
+    let step = "steps: [{ id: a, uses: set }]\n";
+    let empty = format!("workflow: w\n{step}on_failure: []\n");
+    let many = format!("workflow: w\n{step}on_failure:\n{handlers}");
+    let set = catalog().get("set").unwrap().text.clone();
+    for text in [called, empty, many] {
+        assert!(load("playbook.yaml", &text, &catalog()).1.has_errors());
+        let bundle = Bundle { workflow: text, nodes: [("set".to_owned(), set.clone())].into() };
+        let (workflow, findings) = bundle.load("bundle");
+        assert!(workflow.is_some(), "{findings}");
+    }
+}
+
+#[test]
 fn all_mistakes_are_reported_at_once_with_help() {
     assert_snapshot!(check(r#"
 workflow: Contain
