@@ -119,7 +119,7 @@ impl Run {
         now: Timestamp,
         journal: &mut Vec<Record>,
     ) -> Result<(), Rejected> {
-        let place = self.place(&key).ok_or_else(|| Rejected::NoSuchStep(key.clone()))?;
+        let place = self.find(&key)?;
         let outcome = self.without_excess(place, outcome);
         let is_there = self.has_come_true(place, &outcome);
         let (step, state) = (self.step_at(place), self.state_at(place));
@@ -131,7 +131,7 @@ impl Run {
                 Ok(true) => Event::StepSucceeded { step: key, output },
                 Ok(false) => {
                     let retry_at =
-                        retry::next_look(self.id, step, attempt, now).filter(|_| !self.is_over(place));
+                        retry::next_look(self.id, step, &key, attempt, now).filter(|_| !self.is_over(place));
                     let message = format!("`until` does not hold after {attempt} attempts");
                     let failure = Failure::new(FailureClass::NotYet, message);
                     Event::StepFailed { step: key, failure, retry_at }
@@ -145,7 +145,7 @@ impl Run {
                 Event::StepInDoubt { step: key, failure }
             }
             Outcome::Failed(failure) | Outcome::Unknown(failure) => {
-                let next = retry::next(self.id, step, attempt, &failure, now);
+                let next = retry::next(self.id, step, &key, attempt, &failure, now);
                 Event::StepFailed { step: key, failure, retry_at: next.filter(|_| !self.is_over(place)) }
             }
         };
@@ -188,7 +188,7 @@ impl Run {
         outputs: Arc<Value>,
         error: Option<String>,
     ) -> Result<Event, Rejected> {
-        let place = self.place(&key).ok_or_else(|| Rejected::NoSuchStep(key.clone()))?;
+        let place = self.find(&key)?;
         let state = &self.state_at(place).state;
         let State::Called(called) = state else {
             return Err(Rejected::NotWaiting { step: key, status: state.status() });
@@ -241,7 +241,7 @@ impl Run {
         reason: Option<&str>,
         seen: Option<Digest>,
     ) -> Result<Digest, Rejected> {
-        let place = self.place(key).ok_or_else(|| Rejected::NoSuchStep(key.clone()))?;
+        let place = self.find(key)?;
         let state = &self.state_at(place).state;
         let State::Asking(asking) = state else {
             return Err(Rejected::NotWaiting { step: key.clone(), status: state.status() });
@@ -271,7 +271,7 @@ impl Run {
         by: &Person,
         reason: &str,
     ) -> Result<(), Rejected> {
-        let place = self.place(key).ok_or_else(|| Rejected::NoSuchStep(key.clone()))?;
+        let place = self.find(key)?;
         let state = &self.state_at(place).state;
         if !matches!(state, State::InDoubt(..)) {
             return Err(Rejected::NotWaiting { step: key.clone(), status: state.status() });
@@ -292,7 +292,7 @@ impl Run {
 
     /// The role that it takes to say what became of a step; none: anybody may.
     pub(crate) fn resolver_role(&self, key: &StepKey) -> Option<&str> {
-        self.governing_role(self.place(key)?.step)
+        self.governing_role(self.workflow.index(&key.step)?)
     }
 
     /// The role that its approval asked for, or the closest approval before it that asked for one: whoever may approve a

@@ -3,6 +3,7 @@
 use model::StepKey;
 use workflow::Step;
 
+use crate::input::Rejected;
 use crate::run::Run;
 use crate::state::{Each, State, StepState};
 
@@ -41,6 +42,18 @@ impl Run {
         let State::Each(each) = &self.steps.get(step)?.state else { return None };
         let item = usize::try_from(item).ok().filter(|item| *item < each.items.len())?;
         Some(Place { step, item: Some(item) })
+    }
+
+    /// The place with this name, for what is said about it from outside.
+    pub(crate) fn find(&self, key: &StepKey) -> Result<Place, Rejected> {
+        let is_list = |index: &usize| self.step_at((*index).into()).each.is_some() && key.item.is_some();
+        self.place(key).ok_or_else(|| match self.workflow.index(&key.step).filter(is_list) {
+            // Its items are not there before it begins, nor when it has ended.
+            Some(index) if self.list_at(index.into()).is_none() => {
+                Rejected::NotWaiting { step: key.clone(), status: self.state_at(index.into()).state.status() }
+            }
+            Some(_) | None => Rejected::NoSuchStep(key.clone()),
+        })
     }
 
     /// The name of a place.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{Failure, RunId, Timestamp};
+use model::{Failure, RunId, StepKey, Timestamp};
 use sha2::{Digest as _, Sha256};
 use workflow::{Retry, Step};
 
@@ -12,6 +12,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 pub(crate) fn next(
     run: RunId,
     step: &Step,
+    key: &StepKey,
     attempt: u32,
     failure: &Failure,
     now: Timestamp,
@@ -21,15 +22,21 @@ pub(crate) fn next(
         return None;
     }
     let wait = wait(retry, attempt)
-        .mul_f64(jitter(run, step, attempt))
+        .mul_f64(jitter(run, key, attempt))
         .max(failure.retry_after().unwrap_or_default());
     Some(now.after(wait.min(LONGEST_WAIT)))
 }
 
 /// When a step whose `until` does not hold looks again; none: it has looked often enough.
-pub(crate) fn next_look(run: RunId, step: &Step, attempt: u32, now: Timestamp) -> Option<Timestamp> {
+pub(crate) fn next_look(
+    run: RunId,
+    step: &Step,
+    key: &StepKey,
+    attempt: u32,
+    now: Timestamp,
+) -> Option<Timestamp> {
     let retry = step.retry.as_ref().filter(|retry| attempt < retry.max)?;
-    Some(now.after(wait(retry, attempt).mul_f64(jitter(run, step, attempt)).min(LONGEST_WAIT)))
+    Some(now.after(wait(retry, attempt).mul_f64(jitter(run, key, attempt)).min(LONGEST_WAIT)))
 }
 
 fn wait(retry: &Retry, attempt: u32) -> Duration {
@@ -37,11 +44,11 @@ fn wait(retry: &Retry, attempt: u32) -> Duration {
     Duration::try_from_secs_f64(grown).unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT)
 }
 
-/// A factor from 0.75 to 1.25 that is the same whenever it is asked for: a hash of run, step and attempt.
-fn jitter(run: RunId, step: &Step, attempt: u32) -> f64 {
+/// A factor from 0.75 to 1.25 that is the same whenever it is asked for: a hash of run, step, item and attempt.
+fn jitter(run: RunId, key: &StepKey, attempt: u32) -> f64 {
     let mut hash = Sha256::new();
     hash.update(run.as_bytes());
-    hash.update(step.id.as_str());
+    hash.update(key.to_string());
     hash.update(attempt.to_be_bytes());
     let first = hash.finalize().first().copied().unwrap_or_default();
     0.75 + 0.5 * f64::from(first) / 255.0

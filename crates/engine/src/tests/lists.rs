@@ -288,3 +288,65 @@ fn a_list_that_expires_says_why_the_run_failed() {
     assert_eq!(world.run.summary().error.as_deref(), Some("d: item 0: nobody answered in time"));
     assert_snapshot!(world.run.commands()[0].inputs, @r#"{"at":"item 0: nobody answered in time"}"#);
 }
+
+#[test]
+fn an_answer_to_an_item_of_a_list_that_has_ended_comes_too_late() {
+    let mut world = World::new(&format!("{GATED}on_failure:\n  - {{ id: tell, uses: look }}\n"));
+    world.wait(301);
+    let mut late = |step: &str| world.decides(step, Decision::Approve, person("ana", &[]), "").unwrap_err();
+    assert_snapshot!(late("block[0]"), @"the step `block[0]` does not wait for this: it is expired");
+    assert_snapshot!(late("tell[0]"), @"there is no step `tell[0]`");
+    let mut open = World::new(GATED);
+    let unknown = open.decides("block[2]", Decision::Approve, person("ana", &[]), "").unwrap_err();
+    assert_snapshot!(unknown, @"there is no step `block[2]`");
+}
+
+#[test]
+fn items_that_failed_at_once_are_not_tried_again_at_once() {
+    let mut world = list("    retry: { max: 2, wait: 1m, on: [reset] }\n");
+    for item in ["a[0]", "a[1]", "a[2]"] {
+        world.fails(item, FailureClass::Reset);
+    }
+    let at = world.journal.iter().filter_map(|record| {
+        let Event::StepFailed { retry_at, .. } = &record.event else { return None };
+        *retry_at
+    });
+    assert_eq!(at.collect::<std::collections::BTreeSet<_>>().len(), 3);
+}
+
+#[test]
+#[ignore]
+fn how_long_a_thousand_items_take() {
+    for steps in [1, 10] {
+        let mut text = "workflow: w\nsteps:\n".to_owned();
+        for step in 0..steps {
+            text.push_str(&format!("  - {{ id: s{step}, needs: [], foreach: alert.list, max_parallel: 100, uses: look, with: {{ at: \"{{{{ item }}}}\" }} }}\n"));
+        }
+        let start =
+            crate::Start { alert: json!({ "list": (0..1000).collect::<Vec<_>>() }).into(), ..start() };
+        let began = std::time::Instant::now();
+        let mut world = World::with(&text, start);
+        let (mut inputs, mut took) = (0, std::time::Duration::default());
+        loop {
+            let commands = world.run.commands();
+            let Some(command) = commands.into_iter().next() else { break };
+            let (step, attempt) = (command.step, command.attempt);
+            let began = std::time::Instant::now();
+            world
+                .tell(crate::Input::Finished {
+                    step,
+                    attempt,
+                    outcome: model::Outcome::Succeeded(json!({}).into()),
+                })
+                .unwrap();
+            took += began.elapsed();
+            let _ = (world.run.summary(), world.run.children(), world.run.wake_at());
+            inputs += 1;
+        }
+        println!(
+            "{steps} steps of 1000: {inputs} inputs, {:?} {took:?}, {:?}",
+            began.elapsed(),
+            world.run.status()
+        );
+    }
+}
