@@ -164,8 +164,14 @@ impl Run {
                 matches!(state, State::Running(_) | State::InDoubt(..) | State::Called(_) | State::Each(_));
             !is_under_way && !state.is_settled()
         };
-        for place in self.places_where(has_not_started).into_iter().filter(|place| place.step < steps) {
-            self.enter(place, State::Cancelled, record);
+        for step in 0..steps {
+            let items = self.list_at(step.into()).map_or(0, |each| each.items.len());
+            let items = (0..items).map(|item| Place { step, item: Some(item) });
+            for place in std::iter::once(Place::from(step)).chain(items) {
+                if has_not_started(&self.state_at(place).state) {
+                    self.enter(place, State::Cancelled, record);
+                }
+            }
         }
         Ok(())
     }

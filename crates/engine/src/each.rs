@@ -8,7 +8,7 @@ use crate::place::Place;
 use crate::prepare;
 use crate::run::Run;
 use crate::settle::{cannot_start, started};
-use crate::state::{Each, Item, State};
+use crate::state::{Each, State};
 
 /// No further item begins while what went into those under way has more bytes: one append carries all that begin at once.
 const LARGEST_UNDER_WAY: usize = 8 * 1024 * 1024;
@@ -33,8 +33,8 @@ impl Run {
 
     /// Begins what may begin, and ends the step when nothing more happens to its items.
     pub(crate) fn settle_items(&mut self, index: usize, now: Timestamp, journal: &mut Vec<Record>) {
-        let items = self.list_at(index.into()).map_or(0, |each| each.items.len());
-        for item in 0..items {
+        let open = self.list_at(index.into()).map(|each| each.open.clone()).unwrap_or_default();
+        for item in open {
             let place = Place { step: index, item: Some(item) };
             if let State::Ready(prepared) = &self.state_at(place).state {
                 let event = started(self.key_of(place), self.state_at(place).attempt + 1, prepared.clone());
@@ -96,19 +96,18 @@ impl Run {
         let place = Place::from(index);
         let State::Each(each) = &self.state_at(place).state else { return None };
         let policy = self.step_at(place).each.as_ref()?;
-        let is_full = each.open >= policy.max_parallel as usize || each.under_way > LARGEST_UNDER_WAY;
-        if each.open > 0 && is_full || self.stops_list(index).is_some() {
+        let is_full = each.open.len() >= policy.max_parallel as usize || each.under_way > LARGEST_UNDER_WAY;
+        if !each.open.is_empty() && is_full || self.stops_list(index).is_some() {
             return None;
         }
-        let is_pending = |item: &Item| matches!(item.state.state, State::Pending);
-        let item = each.items.iter().position(is_pending)?;
-        Some(Place { step: index, item: Some(item) })
+        let item = Some(each.next).filter(|item| *item < each.items.len());
+        item.map(|item| Place { step: index, item: Some(item) })
     }
 
     /// The item because of which no further one begins.
     fn stops_list(&self, index: usize) -> Option<(usize, StepStatus)> {
         let place = Place::from(index);
-        let State::Each(each) = &self.state_at(place).state else { return None };
+        let each = self.list_at(place).filter(|each| each.is_marred)?;
         let policy = self.step_at(place).each.as_ref()?.on_item_error;
         let ended = each.items.iter().map(|item| item.state.state.status()).enumerate();
         let stops = |status: StepStatus| match status {
@@ -129,11 +128,7 @@ impl Run {
         let place = Place::from(index);
         let State::Each(each) = &self.state_at(place).state else { return None };
         let stop = self.stops_list(index);
-        let goes_on = |item: &Item| {
-            let state = &item.state.state;
-            state.is_open() || matches!(state, State::Pending) && stop.is_none()
-        };
-        if each.items.iter().any(goes_on) {
+        if !each.open.is_empty() || each.next < each.items.len() && stop.is_none() {
             return None;
         }
         let failure = stop.and_then(|(item, status)| {

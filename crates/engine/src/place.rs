@@ -21,16 +21,16 @@ impl From<usize> for Place {
 }
 
 impl Run {
-    /// Every step, each followed by its items.
+    /// Every step, each followed by those of its items that are under way.
     pub(crate) fn places(&self) -> impl Iterator<Item = Place> {
         self.steps.iter().enumerate().flat_map(|(step, state)| {
-            let items = if let State::Each(each) = &state.state { each.items.len() } else { 0 };
-            std::iter::once(Place::from(step))
-                .chain((0..items).map(move |item| Place { step, item: Some(item) }))
+            let each = if let State::Each(each) = &state.state { Some(each) } else { None };
+            let items = each.into_iter().flat_map(|each| each.open.iter());
+            std::iter::once(Place::from(step)).chain(items.map(move |item| Place { step, item: Some(*item) }))
         })
     }
 
-    /// The places for whose state this holds.
+    /// Those of these places for whose state this holds.
     pub(crate) fn places_where(&self, holds: impl Fn(&State) -> bool) -> Vec<Place> {
         self.places().filter(|place| holds(&self.state_at(*place).state)).collect()
     }

@@ -1,5 +1,6 @@
 //! Where a step stands, with what it takes to go on from there.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use model::{ApprovalRequest, Failure, Person, RunId, StepStatus, Timestamp};
@@ -61,8 +62,12 @@ pub(crate) struct Called {
 pub(crate) struct Each {
     pub(crate) list: Arc<Value>,
     pub(crate) items: Vec<Item>,
-    /// How many items are under way.
-    pub(crate) open: usize,
+    /// The items that are under way: with these in hand, nobody has to look at all of them.
+    pub(crate) open: BTreeSet<usize>,
+    /// The first item that has not begun; they begin in order.
+    pub(crate) next: usize,
+    /// Whether an item came to an end that is not a good one.
+    pub(crate) is_marred: bool,
     /// The bytes of what went into the items that are under way.
     pub(crate) under_way: usize,
     /// The bytes of what the items gave, and of what was held back.
@@ -96,20 +101,31 @@ impl StepState {
 impl Each {
     pub(crate) fn new(list: Arc<Value>, length: usize, since: Timestamp) -> Each {
         let item = Item { state: StepState::pending(since), output: None, failure: None, weight: 0 };
-        Each { list, items: vec![item; length], open: 0, under_way: 0, kept: 0 }
+        Each {
+            list,
+            items: vec![item; length],
+            open: BTreeSet::new(),
+            next: 0,
+            is_marred: false,
+            under_way: 0,
+            kept: 0,
+        }
     }
 
     /// Keeps the sums right when an item comes into another state.
     pub(crate) fn weigh(&mut self, item: usize, next: &State) {
-        let Some(item) = self.items.get_mut(item) else { return };
+        let index = item;
+        let Some(item) = self.items.get_mut(index) else { return };
+        self.next = self.next.max(index + 1);
+        self.is_marred |= next.is_settled() && !matches!(next, State::Ok | State::SkippedItself);
         match (item.state.state.is_open(), next.is_open()) {
             (false, true) => {
                 item.weight = next.weight();
-                self.open += 1;
+                self.open.insert(index);
                 self.under_way += item.weight;
             }
             (true, false) => {
-                self.open -= 1;
+                self.open.remove(&index);
                 self.under_way -= item.weight;
             }
             (true, true) | (false, false) => {}
