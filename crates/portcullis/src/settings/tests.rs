@@ -41,6 +41,7 @@ api:
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one snapshot of many mistakes")]
 fn every_mistake_has_its_place() {
     assert_snapshot!(check(
         r#"

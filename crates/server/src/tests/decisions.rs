@@ -265,7 +265,7 @@ async fn a_cancelled_run_sends_nothing_again() {
     assert_snapshot!(refused.shown(), @r#"
     409 Conflict
     {
-      "detail": "the run was cancelled: nothing is sent any more",
+      "detail": "the run was cancelled, or its time limit is over: nothing is sent any more",
       "status": 409,
       "title": "The run was cancelled",
       "type": "urn:portcullis:run-cancelled"
