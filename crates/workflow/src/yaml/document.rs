@@ -1,7 +1,7 @@
 //! One YAML document: its values, and where each of them stands.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
@@ -22,10 +22,14 @@ const LONGEST_PATHS: usize = 16 * 1024 * 1024;
 #[derive(Debug)]
 pub struct Document {
     value: Value,
-    places: BTreeMap<String, Place>,
+    places: Places,
     source: String,
     findings: RefCell<Diagnostics>,
 }
+
+/// Where each value stands, by its path. It is only ever asked for single paths, and paths begin alike: a tree would compare
+/// them over and over.
+type Places = HashMap<String, Place>;
 
 /// Where a value stands.
 #[derive(Debug, Clone)]
@@ -120,7 +124,7 @@ impl Document {
 struct Indexer<'a> {
     source: &'a str,
     offsets: Option<Vec<usize>>,
-    places: BTreeMap<String, Place>,
+    places: Places,
     path_bytes: usize,
     findings: Vec<Diagnostic>,
     frames: Vec<Frame>,
@@ -145,7 +149,7 @@ impl<'a> Indexer<'a> {
         Indexer {
             source,
             offsets,
-            places: BTreeMap::new(),
+            places: Places::new(),
             path_bytes: 0,
             findings: Vec::new(),
             frames: Vec::new(),
