@@ -86,3 +86,12 @@ async fn what_is_wrong_is_said_and_where() {
     let (ok, text) = output(binary().args(["nodes", "wazuh.active_response"])).await;
     assert!(ok && text.contains("disrupt") && text.contains("agent"), "{text}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_cannot_be_read_keeps_no_other_from_being_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.yaml"), b"workflow: caf\xe9\n").unwrap();
+    std::fs::write(folder.path().join("b.yaml"), "workflow: b\nsteps: [{ id: a, uses: sett }]\n").unwrap();
+    let (ok, text) = output(binary().arg("check").arg(folder.path())).await;
+    assert!(!ok && text.contains("error[unreadable]") && text.contains("did you mean `set`?"), "{text}");
+}

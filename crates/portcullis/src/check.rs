@@ -47,7 +47,7 @@ fn check_files(mut catalog: Catalog, paths: &[PathBuf]) -> anyhow::Result<Checke
     if playbooks.is_empty() && tests.is_empty() {
         bail!("there is no playbook in {}", shown(paths));
     }
-    let drafts = drafts(&playbooks)?;
+    let drafts = drafts(&playbooks);
     know_each_other(&mut catalog, &playbooks, &drafts)?;
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     let mut workflows: BTreeMap<PathBuf, Option<Workflow>> = BTreeMap::new();
@@ -72,12 +72,19 @@ fn check_files(mut catalog: Catalog, paths: &[PathBuf]) -> anyhow::Result<Checke
     Ok(Checked { files, playbooks: playbooks.len(), tests: tests.len() })
 }
 
-fn drafts(paths: &[PathBuf]) -> anyhow::Result<Vec<Result<Draft, Diagnostics>>> {
-    let texts: Vec<(String, String)> = paths
-        .iter()
-        .map(|path| Ok((path.display().to_string(), read(path)?)))
-        .collect::<anyhow::Result<_>>()?;
-    Ok(in_parallel(texts, |(file, text)| Draft::parse(&file, &text)))
+/// What can be read of each file; one that cannot be read keeps no other from being checked.
+fn drafts(paths: &[PathBuf]) -> Vec<Result<Draft, Diagnostics>> {
+    in_parallel(paths.iter().collect(), |path| {
+        let file = path.display().to_string();
+        match std::fs::read_to_string(path) {
+            Ok(text) => Draft::parse(&file, &text),
+            Err(error) => {
+                let mut findings = Diagnostics::new(file, "");
+                findings.push(Diagnostic::new(Rule::UNREADABLE, 0..0, format!("it cannot be read: {error}")));
+                Err(findings)
+            }
+        }
+    })
 }
 
 /// Playbooks that call others are checked against those, also where only one of them was named.
@@ -96,7 +103,7 @@ fn know_each_other(
         catalog.add_workflow(signature);
     }
     let beside = app::playbooks(&folders)?;
-    for draft in self::drafts(&beside)?.iter().flatten() {
+    for draft in self::drafts(&beside).iter().flatten() {
         draft.signature().into_iter().for_each(|signature| catalog.add_workflow(signature));
     }
     Ok(())
