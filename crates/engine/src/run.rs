@@ -163,6 +163,21 @@ impl Run {
         self.places().filter_map(child).collect()
     }
 
+    /// The key that it does not share with other runs of its workflow.
+    pub fn concurrency(&self) -> Option<&str> {
+        self.concurrency.as_deref()
+    }
+
+    /// Whether it waits for the run that holds this key.
+    pub fn is_queued(&self) -> bool {
+        self.is_queued
+    }
+
+    /// The first thing that made it fail, in a line.
+    pub fn error(&self) -> Option<&str> {
+        self.error.as_deref()
+    }
+
     /// The step that called this run, where one did.
     pub fn parent(&self) -> Option<&Parent> {
         self.parent.as_ref()

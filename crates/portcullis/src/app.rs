@@ -1,5 +1,6 @@
 //! Wiring: from the configuration to a runner over a store and connections.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use nodes::{Call, Nodes, Recipes};
 use runner::{Executor, Runner, Workflows};
 use store_sled::SledStore;
 use tracing::warn;
-use workflow::{Catalog, Workflow};
+use workflow::{Catalog, Draft, Workflow};
 
 use crate::playbooks::Playbooks;
 use crate::settings::{Folders, Settings};
@@ -126,6 +127,21 @@ pub(crate) fn load_nodes(files: Vec<(String, String)>) -> anyhow::Result<(Catalo
 pub(crate) fn playbooks(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let files = yaml_files(paths)?;
     Ok(files.into_iter().filter(|path| !is_test(path)).collect())
+}
+
+/// Makes the playbooks in the folders of these files known, for they may be called. One that cannot be read is called by
+/// nobody, and says so where it is looked at itself.
+pub(crate) fn add_playbooks_beside<'a>(files: impl IntoIterator<Item = &'a Path>, catalog: &mut Catalog) {
+    let folder = |file: &'a Path| file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folders = files.into_iter().map(|file| folder(file).unwrap_or(Path::new(".")).to_owned());
+    let folders: BTreeSet<PathBuf> = folders.collect();
+    for path in folders.into_iter().flat_map(|folder| playbooks(&[folder]).unwrap_or_default()) {
+        let Ok(text) = std::fs::read_to_string(&path) else { continue };
+        let draft = Draft::parse(&path.display().to_string(), &text).ok();
+        if let Some(signature) = draft.and_then(|draft| draft.signature()) {
+            catalog.add_workflow(signature);
+        }
+    }
 }
 
 /// Whether a file holds the tests of a playbook.

@@ -48,7 +48,7 @@ fn check_files(mut catalog: Catalog, paths: &[PathBuf]) -> anyhow::Result<Checke
         bail!("there is no playbook in {}", shown(paths));
     }
     let drafts = drafts(&playbooks);
-    know_each_other(&mut catalog, &playbooks, &drafts)?;
+    know_each_other(&mut catalog, &playbooks, &drafts);
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     let mut workflows: BTreeMap<PathBuf, Option<Workflow>> = BTreeMap::new();
     let mut files = Vec::new();
@@ -88,25 +88,16 @@ fn drafts(paths: &[PathBuf]) -> Vec<Result<Draft, Diagnostics>> {
 }
 
 /// Playbooks that call others are checked against those, also where only one of them was named.
-fn know_each_other(
-    catalog: &mut Catalog,
-    paths: &[PathBuf],
-    drafts: &[Result<Draft, Diagnostics>],
-) -> anyhow::Result<()> {
-    let mut folders: Vec<PathBuf> = Vec::new();
+fn know_each_other(catalog: &mut Catalog, paths: &[PathBuf], drafts: &[Result<Draft, Diagnostics>]) {
+    let mut callers: Vec<&Path> = Vec::new();
     for (path, draft) in paths.iter().zip(drafts) {
         let Some(signature) = draft.as_ref().ok().and_then(Draft::signature) else { continue };
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        if !signature.calls.is_empty() && !folders.iter().any(|other| other == folder) {
-            folders.push(folder.to_owned());
+        if !signature.calls.is_empty() {
+            callers.push(path);
         }
         catalog.add_workflow(signature);
     }
-    let beside = app::playbooks(&folders)?;
-    for draft in self::drafts(&beside).iter().flatten() {
-        draft.signature().into_iter().for_each(|signature| catalog.add_workflow(signature));
-    }
-    Ok(())
+    app::add_playbooks_beside(callers, catalog);
 }
 
 /// A finding where another file has a workflow of this name.
@@ -152,7 +143,7 @@ fn check_test(
 }
 
 /// The alert under a path that begins at the folder of the test.
-fn read_alert(test: &Path, path: &str) -> Result<Value, String> {
+pub(crate) fn read_alert(test: &Path, path: &str) -> Result<Value, String> {
     let folder = test.parent().unwrap_or(Path::new("."));
     let text =
         std::fs::read_to_string(folder.join(path)).map_err(|error| format!("cannot read {path}: {error}"))?;

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use workflow::{Diagnostic, Diagnostics, Rule, Workflow};
 
 use crate::cli::EvalOptions;
-use crate::{check, rehearse, show};
+use crate::{app, check, show};
 
 /// The run and its time are those of the tests of a playbook.
 const RUN: &str = "00000000-0000-7000-8000-000000000000";
@@ -166,7 +166,7 @@ fn read_json(path: &Path) -> anyhow::Result<Value> {
 
 fn load(config: &Path, path: &Path) -> anyhow::Result<Result<Workflow, Diagnostics>> {
     let (mut catalog, _) = check::catalog_and_paths(config, Vec::new())?;
-    rehearse::add_playbooks(&[path.to_owned()], &mut catalog)?;
+    app::add_playbooks_beside([path], &mut catalog);
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let (workflow, findings) = workflow::load(&path.display().to_string(), &text, &catalog);
     Ok(workflow.ok_or(findings))

@@ -11,7 +11,7 @@ use workflow::Catalog;
 
 use crate::cli::NewOptions;
 use crate::new::template::Source;
-use crate::{check, rehearse, show};
+use crate::{app, check, show};
 
 pub(crate) use template::Template;
 
@@ -35,7 +35,7 @@ pub(crate) fn new(config: &Path, options: &NewOptions) -> anyhow::Result<()> {
         bail!("{} is there already, and is left as it is: choose another name", taken.display());
     }
     fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    rehearse::add_playbooks(&[playbook], &mut catalog)?;
+    app::add_playbooks_beside([playbook.as_path()], &mut catalog);
     let source = template::source(options.template);
     if catalog.workflows().contains_key(name) || source.calls().any(|called| called.name == name) {
         bail!("there is a playbook `{name}` already: choose another name");

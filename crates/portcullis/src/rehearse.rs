@@ -2,7 +2,6 @@
 
 mod junit;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,8 +10,7 @@ use anyhow::{Context as _, bail};
 use engine::Command;
 use engine::rehearsal::{Coverage, Reach, Report};
 use model::Outcome;
-use serde_json::Value;
-use workflow::{Catalog, Diagnostics, Draft};
+use workflow::{Catalog, Diagnostics};
 
 use crate::cli::TestOptions;
 use crate::rehearse::junit::{Case, Suite};
@@ -28,7 +26,7 @@ pub(crate) fn rehearse(config: &Path, options: &TestOptions) -> anyhow::Result<b
         let folders = check::shown(&paths);
         bail!("there is no test in {folders}: a test of NAME.yaml is NAME.test.yaml beside it");
     }
-    add_playbooks(&files, &mut catalog)?;
+    app::add_playbooks_beside(files.iter().map(PathBuf::as_path), &mut catalog);
     let mut played = Vec::new();
     for file in &files {
         played.push(play_file(file, &catalog)?);
@@ -48,23 +46,6 @@ pub(crate) fn rehearse(config: &Path, options: &TestOptions) -> anyhow::Result<b
     show::say(format_args!("{} passed, {failed} failed", cases().count() - failed));
     let is_enough = say_coverage(&coverage, options);
     Ok(failed == 0 && is_enough)
-}
-
-/// The playbooks beside these files: they may be called.
-pub(crate) fn add_playbooks(files: &[PathBuf], catalog: &mut Catalog) -> anyhow::Result<()> {
-    let folders = files.iter().filter_map(|file| file.parent());
-    let folders = folders.map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
-    let folders: BTreeSet<PathBuf> = folders.map(Path::to_owned).collect();
-    for path in app::playbooks(&folders.into_iter().collect::<Vec<_>>())? {
-        let text = std::fs::read_to_string(&path);
-        let text = text.with_context(|| format!("cannot read {}", path.display()))?;
-        // One that cannot be read is no playbook that could be called, and says so where it is tested.
-        let draft = Draft::parse(&path.display().to_string(), &text).ok();
-        if let Some(signature) = draft.and_then(|draft| draft.signature()) {
-            catalog.add_workflow(signature);
-        }
-    }
-    Ok(())
 }
 
 /// What became of the tests of a file.
@@ -87,12 +68,7 @@ fn play_file(file: &Path, catalog: &Catalog) -> anyhow::Result<Played> {
         return Ok(Played { suite, coverage: None });
     };
     let workflow = Arc::new(workflow);
-    let folder = file.parent().unwrap_or(Path::new(".")).to_owned();
-    let alert = |path: &str| -> Result<Value, String> {
-        let text = std::fs::read_to_string(folder.join(path))
-            .map_err(|error| format!("cannot read {path}: {error}"))?;
-        serde_json::from_str(&text).map_err(|error| format!("{path} is not JSON: {error}"))
-    };
+    let alert = |path: &str| check::read_alert(file, path);
     let text = read(file)?;
     let (mut reports, findings) = engine::rehearsal::rehearse(&workflow, &name, &text, &alert, &compute);
     if findings.has_errors() {

@@ -107,20 +107,20 @@ impl Shared {
 
     /// Hands on what a run held that has ended: its turn, and its outputs to the run that called it.
     pub(crate) fn ended(self: &Arc<Shared>, run: &Run) {
-        self.give_up_turn(&run.workflow().name, run.summary().concurrency, run.id());
+        self.give_up_turn(&run.workflow().name, run.concurrency(), run.id());
         self.tell_parent(run);
     }
 
     /// A run that was not made after all does not keep its turn.
-    pub(crate) fn give_up_turn(self: &Arc<Shared>, workflow: &str, key: Option<String>, run: RunId) {
-        if let Some(next) = key.and_then(|key| self.turns.leave(workflow, &key, run)) {
+    pub(crate) fn give_up_turn(self: &Arc<Shared>, workflow: &str, key: Option<&str>, run: RunId) {
+        if let Some(next) = key.and_then(|key| self.turns.leave(workflow, key, run)) {
             self.send(next, Input::Admitted);
         }
     }
 
     fn tell_parent(self: &Arc<Shared>, run: &Run) {
         if let Some(parent) = run.parent() {
-            let (status, error) = (run.status(), run.summary().error);
+            let (status, error) = (run.status(), run.error().map(str::to_owned));
             self.tell_end(parent, run.id(), End { status, outputs: run.outputs().clone(), error });
         }
     }

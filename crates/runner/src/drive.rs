@@ -48,7 +48,7 @@ pub(crate) async fn load_and_drive(shared: Arc<Shared>, id: RunId, mut mailbox: 
             if matches!(error, Error::Damaged { .. }) {
                 // It does nothing any more, and must not hold up those that wait for its turn.
                 if let Ok(Some(summary)) = shared.store.summary(id).await {
-                    shared.give_up_turn(&summary.workflow, summary.concurrency, id);
+                    shared.give_up_turn(&summary.workflow, summary.concurrency.as_deref(), id);
                 }
             }
             // What is lost is lost; anything else may be mended.
@@ -116,7 +116,7 @@ impl Driver {
         error!(run = %self.run.id(), %error, "a run stopped");
         self.shared.forget(self.run.id());
         if matches!(error, Error::Damaged { .. } | Error::Refused(_)) {
-            self.shared.give_up_turn(&self.run.workflow().name, self.run.summary().concurrency, id);
+            self.shared.give_up_turn(&self.run.workflow().name, self.run.concurrency(), id);
         } else {
             self.shared.stop(&error.to_string());
         }
@@ -155,9 +155,9 @@ impl Driver {
 
     /// Whose turn it is may have been said to a task that is gone.
     async fn admit(&mut self) -> Result<(), Error> {
-        let (row, workflow) = (self.run.summary(), self.run.workflow().clone());
-        let is_first = |key: &String| self.shared.turns.is_first(&workflow.name, key, row.run);
-        if row.is_queued && row.concurrency.as_ref().is_some_and(is_first) {
+        let (run, workflow) = (self.run.id(), &self.run.workflow().name);
+        let is_first = |key| self.shared.turns.is_first(workflow, key, run);
+        if self.run.is_queued() && self.run.concurrency().is_some_and(is_first) {
             self.take(Letter { input: Input::Admitted, reply: None }).await?;
         }
         Ok(())

@@ -87,7 +87,7 @@ impl Drop for Seat<'_> {
     fn drop(&mut self) {
         if !self.is_kept {
             self.shared.forget(self.run);
-            self.shared.give_up_turn(self.workflow, self.key.take(), self.run);
+            self.shared.give_up_turn(self.workflow, self.key.as_deref(), self.run);
         }
     }
 }
