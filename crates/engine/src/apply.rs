@@ -1,5 +1,6 @@
 //! What each fact means: the only place where a run changes, live and on replay.
 
+mod after;
 mod people;
 mod steps;
 
@@ -31,8 +32,10 @@ impl Run {
         match self.phase {
             Phase::Empty if !is_start => return Err(corrupt("a journal begins with run_started".to_owned())),
             Phase::Live if is_start => return Err(corrupt("a run starts once".to_owned())),
-            Phase::Finished(_) => return Err(corrupt("nothing follows run_finished".to_owned())),
-            Phase::Empty | Phase::Live => {}
+            Phase::Finished(_) if !self.follows_the_end(&record.event) => {
+                return Err(corrupt("this does not follow run_finished".to_owned()));
+            }
+            Phase::Empty | Phase::Live | Phase::Finished(_) => {}
         }
         let applied = match record.event.step() {
             Some(key) => self.apply_to_step(key, record),
@@ -59,6 +62,10 @@ impl Run {
                 self.stop_what_has_not_started(self.steps.len(), record)
             }
             Event::RunTimedOut => self.apply_timed_out(record),
+            Event::AlertJoined { .. } => {
+                self.joined_alerts += 1;
+                Ok(())
+            }
             Event::RunFinished { status, outputs, .. } => {
                 self.outputs.clone_from(outputs);
                 self.apply_finished(*status)
@@ -75,8 +82,23 @@ impl Run {
             | Event::ApprovalRequested { .. }
             | Event::ApprovalDecided { .. }
             | Event::ApprovalExpired { .. }
+            | Event::StepPrepared { .. }
+            | Event::StepJoined { .. }
+            | Event::VerifyStarted { .. }
+            | Event::LookedInVain { .. }
+            | Event::LookStarted { .. }
+            | Event::StepUnknown { .. }
+            | Event::UndoDue { .. }
+            | Event::AlarmRaised { .. }
+            | Event::LetGo { .. }
             | Event::Resolved { .. } => Err("the fact is about a step".to_owned()),
         }
+    }
+
+    /// Whether a fact may follow the end of the run: what is held is undone, and people are told; the alert comes again.
+    fn follows_the_end(&self, event: &Event) -> bool {
+        let is_again = matches!(event, Event::AlertJoined { .. });
+        is_again || event.step().is_some_and(|step| self.goes_on(step))
     }
 
     fn apply_begun(
@@ -160,13 +182,20 @@ impl Run {
     /// Whatever has not started among the first steps will not start.
     fn stop_what_has_not_started(&mut self, steps: usize, record: &Record) -> Result<(), String> {
         let has_not_started = |state: &State| {
-            let is_under_way =
-                matches!(state, State::Running(_) | State::InDoubt(..) | State::Called(_) | State::Each(_));
+            let is_under_way = matches!(
+                state,
+                State::Running(_)
+                    | State::Unsure(..)
+                    | State::Verifying(_)
+                    | State::InDoubt(..)
+                    | State::Called(_)
+                    | State::Each(_)
+            );
             !is_under_way && !state.is_settled()
         };
         for step in 0..steps {
             let items = self.list_at(step.into()).map_or(0, |each| each.items.len());
-            let items = (0..items).map(|item| Place { step, item: Some(item) });
+            let items = (0..items).map(|item| Place::of_item(step, item));
             for place in std::iter::once(Place::from(step)).chain(items) {
                 if has_not_started(&self.state_at(place).state) {
                     self.enter(place, State::Cancelled, record);
@@ -178,6 +207,7 @@ impl Run {
 
     pub(crate) fn enter(&mut self, place: Place, state: State, record: &Record) {
         match place.item {
+            _ if place.is_undo => {}
             Some(item) => self.list_mut(place).into_iter().for_each(|each| each.weigh(item, &state)),
             None => {
                 let id = self.step_at(place).id.clone();
@@ -191,6 +221,12 @@ impl Run {
 
     /// Keeps why a step did not succeed: for the steps that read it, for the list of runs, and for `on_failure`.
     pub(crate) fn keep_failure(&mut self, place: Place, failure: &Failure) {
+        if place.is_undo {
+            if let Some(held) = self.held.get_mut(&(place.step, place.item)) {
+                held.trouble = Some(summary::line(&failure.message));
+            }
+            return;
+        }
         if let Some(item) = place.item {
             if let State::Each(each) = &mut self.state_mut(place.step.into()).state
                 && let Some(item) = each.items.get_mut(item)

@@ -14,12 +14,18 @@ pub struct Command {
     pub step: StepKey,
     /// Which attempt.
     pub attempt: u32,
+    /// Which look, where it is one whether the attempt happened; none: it is the attempt.
+    pub look: Option<u32>,
     /// The node to perform.
     pub node: Arc<Manifest>,
     /// The name of the connection.
     pub connection: Option<String>,
     /// The rendered inputs.
     pub inputs: Arc<Value>,
+    /// What the call can say of itself: `key`, `run`, `step` and `started_at`.
+    pub call: Arc<Value>,
+    /// The node that looks afterwards whether it happened: where it cannot work, nothing is to be sent.
+    pub verify: Option<Arc<Manifest>>,
     /// How long the call may take.
     pub timeout: Duration,
     /// Whether the intent, and with it everything before it, has to be on disk before anything is sent: the call leaves

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use model::{
-    Decision, Digest, Event, Failure, FailureClass, Held, Mode, Outcome, Person, Record, Resolution, RunId,
-    RunStatus, StepKey, Timestamp,
+    Decision, Digest, Event, Failure, FailureClass, Held, LetGo, Mode, Outcome, Person, Record, Resolution,
+    RunId, RunStatus, StepKey, Timestamp, UndoReason,
 };
 use serde_json::Value;
 use workflow::{Effect, OnConflict, OnDoubt};
@@ -13,11 +13,15 @@ use crate::input::{Input, Rejected, Start};
 use crate::place::Place;
 use crate::retry;
 use crate::run::{Phase, Run};
-use crate::settle::started;
 use crate::state::State;
+use crate::verify::after_success;
 
 /// A step that was interrupted so often is given up: it may be what kills the process.
 const MOST_INTERRUPTED_ATTEMPTS: u32 = 10;
+/// What is known by its key is sent so often at most while nobody knows whether it happened.
+const MOST_WITH_SAME_KEY: u32 = 8;
+/// So many alerts are kept beside the one that started a run; of further ones, only that they came.
+const MOST_JOINED_ALERTS: u32 = 50;
 
 impl Run {
     pub(crate) fn begin(&mut self, start: Start, now: Timestamp, journal: &mut Vec<Record>) {
@@ -44,11 +48,27 @@ impl Run {
         now: Timestamp,
         journal: &mut Vec<Record>,
     ) -> Result<(), Rejected> {
-        let is_live = self.phase == Phase::Live;
         match input {
             Input::Tick | Input::Recovered => Ok(()),
-            _ if !is_live => Err(Rejected::Finished),
+            input if !self.takes(&input) => Err(Rejected::Finished),
             Input::Finished { step, attempt, outcome } => self.finish(step, attempt, outcome, now, journal),
+            Input::Looked { step, look, outcome } => {
+                let event = self.looked(&step, look, outcome, now)?;
+                self.record(event, now, journal);
+                self.alarm(&step, now, journal);
+                Ok(())
+            }
+            Input::Cleared { step, verdict } => self.cleared(&step, verdict, now, journal),
+            Input::Undo { step, is_done, by, reason } => {
+                let event = self.undo(&step, is_done, by, reason)?;
+                self.record(event, now, journal);
+                Ok(())
+            }
+            Input::AlertAgain { alert, received_at } => {
+                let alert = Some(alert).filter(|_| self.joined_alerts < MOST_JOINED_ALERTS);
+                self.record(Event::AlertJoined { alert, received_at }, now, journal);
+                Ok(())
+            }
             Input::ChildEnded { step, run, status, outputs, error } => {
                 let event = self.child_ended(step, run, status, outputs, error)?;
                 self.record(event, now, journal);
@@ -84,6 +104,61 @@ impl Run {
         }
     }
 
+    /// Whether a run takes such an input. One that has finished still undoes what it holds.
+    fn takes(&self, input: &Input) -> bool {
+        let is_live = self.phase == Phase::Live;
+        match input {
+            Input::Finished { step, .. }
+            | Input::Looked { step, .. }
+            | Input::Cleared { step, .. }
+            | Input::ChildEnded { step, .. }
+            | Input::Decided { step, .. }
+            | Input::Resolved { step, .. } => is_live || self.goes_on(step),
+            Input::Undo { .. } | Input::AlertAgain { .. } | Input::Tick | Input::Recovered => true,
+            Input::Admitted | Input::Cancelled { .. } => is_live,
+        }
+    }
+
+    /// Whether something may happen to a step although the run has finished.
+    pub(crate) fn goes_on(&self, step: &StepKey) -> bool {
+        let is_handler = |index: usize| index >= self.workflow.main_steps;
+        step.is_undo || self.is_alarmed && self.workflow.index(&step.step).is_some_and(is_handler)
+    }
+
+    /// What follows where a person wants something undone, or has undone it.
+    fn undo(&self, key: &StepKey, is_done: bool, by: Person, reason: String) -> Result<Event, Rejected> {
+        let undo = key.undo();
+        let nothing = || Rejected::NothingHeld(key.done());
+        let place = self.place(&undo).ok_or_else(nothing)?;
+        let held = self.held_at(place).filter(|held| held.is_open()).ok_or_else(nothing)?;
+        if let Some(role) = self.governing_role(place.step)
+            && !by.roles.iter().any(|given| given == role)
+        {
+            return Err(Rejected::NotAllowed { person: by.name, role: role.to_owned() });
+        }
+        if reason.trim().is_empty() {
+            return Err(Rejected::ReasonRequired);
+        }
+        if is_done {
+            return Ok(Event::LetGo { step: undo, how: LetGo::ByHand { by, reason } });
+        }
+        if held.inverse.is_none() {
+            return Err(Rejected::NoInverse(key.done()));
+        }
+        let is_possible = matches!(held.undo.state, State::Pending | State::Asking(_) | State::Retrying(..));
+        if !is_possible || self.undo_is_wanted(place) {
+            return Err(Rejected::NotWaiting { step: undo, status: held.undo.state.status() });
+        }
+        Ok(Event::UndoDue { step: undo, why: UndoReason::Person { by, reason } })
+    }
+
+    fn undo_is_wanted(&self, place: Place) -> bool {
+        let held = self.held_at(place);
+        held.is_some_and(|held| {
+            held.due.is_some() && !matches!(held.undo.state, State::Asking(_) | State::Retrying(..))
+        })
+    }
+
     /// The time limit, before the clock and the end of a process make further attempts.
     pub(crate) fn run_out(&mut self, now: Timestamp, journal: &mut Vec<Record>) {
         if self.deadline().is_some_and(|deadline| deadline <= now) {
@@ -96,7 +171,24 @@ impl Run {
         for place in self.places_where(|state| state.wake_at().is_some_and(|at| at <= now)) {
             let (key, state) = (self.key_of(place), self.state_at(place));
             let event = if let State::Retrying(prepared, _) = &state.state {
-                started(key, state.attempt + 1, prepared.clone())
+                let prepared = prepared.clone();
+                match self.needs_clearance(place) && !place.is_undo {
+                    // What disrupts is cleared anew.
+                    true => {
+                        Event::StepPrepared { step: key, inputs: prepared.inputs, target: prepared.target }
+                    }
+                    false => self.perform(place, prepared, now),
+                }
+            } else if let State::Unsure(prepared, failure, _) = &state.state {
+                match self.is_over(place) {
+                    true => Event::StepInDoubt { step: key, failure: failure.clone() },
+                    false => {
+                        let prepared = prepared.clone();
+                        self.perform(place, prepared, now)
+                    }
+                }
+            } else if let Some(event) = self.next_look(place) {
+                event
             } else if matches!(state.state, State::Asking(_)) {
                 Event::ApprovalExpired { step: key }
             } else {
@@ -104,11 +196,16 @@ impl Run {
             };
             self.record(event, now, journal);
         }
+        let due = |place: &Place| self.undo_wakes_at(*place).is_some_and(|at| at <= now);
+        let due: Vec<Place> = self.undo_places().filter(due).collect();
+        for event in due.into_iter().filter_map(|place| self.elapse_undo(place)).collect::<Vec<_>>() {
+            self.record(event, now, journal);
+        }
     }
 
-    /// Whether nothing is sent there any more.
+    /// Whether nothing is sent there any more. What is held is undone whatever became of the run.
     pub(crate) fn is_over(&self, place: Place) -> bool {
-        self.is_cancelled || self.is_timed_out && place.step < self.workflow.main_steps
+        !place.is_undo && (self.is_cancelled || self.is_timed_out && place.step < self.workflow.main_steps)
     }
 
     pub(crate) fn finish(
@@ -128,7 +225,10 @@ impl Run {
         }
         let event = match outcome {
             Outcome::Succeeded(output) => match is_there {
-                Ok(true) => Event::StepSucceeded { step: key, output },
+                Ok(true) => match after_success(step) {
+                    Some(look) => self.begin_verify(place, look, Some(output), None, now),
+                    None => Event::StepSucceeded { step: key, output },
+                },
                 Ok(false) => {
                     let retry_at =
                         retry::next_look(self.id, step, &key, attempt, now).filter(|_| !self.is_over(place));
@@ -141,16 +241,34 @@ impl Run {
                     Event::StepFailed { step: key, failure, retry_at: None }
                 }
             },
-            Outcome::Unknown(failure) if step.on_doubt == OnDoubt::Ask => {
-                Event::StepInDoubt { step: key, failure }
+            Outcome::Unknown(failure) if step.on_doubt != OnDoubt::Retry => {
+                self.unknown(place, attempt, failure, now)
             }
             Outcome::Failed(failure) | Outcome::Unknown(failure) => {
-                let next = retry::next(self.id, step, &key, attempt, &failure, now);
+                let next = match place.is_undo {
+                    true => Some(retry::again(self.id, step, &key, attempt, now)),
+                    false => retry::next(self.id, step, &key, attempt, &failure, now),
+                };
                 Event::StepFailed { step: key, failure, retry_at: next.filter(|_| !self.is_over(place)) }
             }
         };
+        let key = self.key_of(place);
         self.record(event, now, journal);
+        self.alarm(&key, now, journal);
         Ok(())
+    }
+
+    /// What becomes of an attempt of which nobody knows whether it happened.
+    fn unknown(&self, place: Place, attempt: u32, failure: Failure, now: Timestamp) -> Event {
+        let (step, key) = (self.step_at(place), self.key_of(place));
+        if let Some(look) = &step.verify {
+            return self.begin_verify(place, look, None, Some(failure), now);
+        }
+        if step.on_doubt == OnDoubt::SameKey && attempt < MOST_WITH_SAME_KEY && !self.is_over(place) {
+            let again_at = retry::again(self.id, step, &key, attempt, now);
+            return Event::StepUnknown { step: key, failure, again_at };
+        }
+        Event::StepInDoubt { step: key, failure }
     }
 
     /// An output that is too large to be kept fails a step that only looks; elsewhere the thing is done, and that counts.
@@ -219,17 +337,28 @@ impl Run {
             let State::Running(prepared) = &state.state else {
                 continue;
             };
-            let key = self.key_of(place);
-            let message = format!("the process ended while attempt {} was under way", state.attempt);
+            let (key, attempt) = (self.key_of(place), state.attempt);
+            let message = format!("the process ended while attempt {attempt} was under way");
             let failure = Failure::new(FailureClass::Interrupted, message);
+            let is_given_up = self.is_over(place) || attempt >= MOST_INTERRUPTED_ATTEMPTS;
             let event = match step.on_doubt {
-                OnDoubt::Ask => Event::StepInDoubt { step: key, failure },
-                OnDoubt::Retry if self.is_over(place) || state.attempt >= MOST_INTERRUPTED_ATTEMPTS => {
-                    Event::StepFailed { step: key, failure, retry_at: None }
+                OnDoubt::Ask | OnDoubt::SameKey | OnDoubt::Verify => {
+                    self.unknown(place, attempt, failure, now)
                 }
-                OnDoubt::Retry => started(key, state.attempt + 1, prepared.clone()),
+                OnDoubt::Retry if place.is_undo && attempt >= MOST_INTERRUPTED_ATTEMPTS => {
+                    let again_at = retry::again(self.id, step, &key, attempt, now);
+                    Event::StepFailed { step: key.clone(), failure, retry_at: Some(again_at) }
+                }
+                OnDoubt::Retry if is_given_up => {
+                    Event::StepFailed { step: key.clone(), failure, retry_at: None }
+                }
+                OnDoubt::Retry => {
+                    let prepared = prepared.clone();
+                    self.perform(place, prepared, now)
+                }
             };
             self.record(event, now, journal);
+            self.alarm(&key, now, journal);
         }
     }
 
@@ -297,7 +426,7 @@ impl Run {
 
     /// The role that its approval asked for, or the closest approval before it that asked for one: whoever may approve a
     /// step may say what became of it.
-    fn governing_role(&self, index: usize) -> Option<&str> {
+    pub(crate) fn governing_role(&self, index: usize) -> Option<&str> {
         let role = |index: usize| self.step_at(index.into()).approval.as_ref()?.from.role.as_deref();
         let graph = &self.workflow.graph;
         let before = graph.order().iter().rev().filter(|step| graph.is_before(**step, index));

@@ -7,7 +7,7 @@ use workflow::OnItemError;
 use crate::place::Place;
 use crate::prepare;
 use crate::run::Run;
-use crate::settle::{cannot_start, started};
+use crate::settle::cannot_start;
 use crate::state::{Each, State};
 
 /// No further item begins while what went into those under way has more bytes: one append carries all that begin at once.
@@ -35,9 +35,8 @@ impl Run {
     pub(crate) fn settle_items(&mut self, index: usize, now: Timestamp, journal: &mut Vec<Record>) {
         let open = self.list_at(index.into()).map(|each| each.open.clone()).unwrap_or_default();
         for item in open {
-            let place = Place { step: index, item: Some(item) };
-            if let State::Ready(prepared) = &self.state_at(place).state {
-                let event = started(self.key_of(place), self.state_at(place).attempt + 1, prepared.clone());
+            let place = Place::of_item(index, item);
+            if let Some(event) = self.start_ready(place, now) {
                 self.record(event, now, journal);
             }
         }
@@ -101,7 +100,7 @@ impl Run {
             return None;
         }
         let item = Some(each.next).filter(|item| *item < each.items.len());
-        item.map(|item| Place { step: index, item: Some(item) })
+        item.map(|item| Place::of_item(index, item))
     }
 
     /// The item because of which no further one begins.

@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
-use model::{Decision, Digest, Outcome, Person, Resolution, RunId, RunStatus, StepKey, StepStatus, Trigger};
+use model::{
+    Decision, Digest, Outcome, Person, Resolution, RunId, RunStatus, StepKey, StepStatus, Timestamp, Trigger,
+};
 use serde_json::Value;
+
+use crate::clearance::Verdict;
 
 /// What starts a run.
 #[derive(Debug, Clone)]
@@ -36,6 +40,40 @@ pub enum Input {
         attempt: u32,
         /// What became of it.
         outcome: Outcome,
+    },
+    /// A look that [`crate::Command`] asked for has ended.
+    Looked {
+        /// Which step.
+        step: StepKey,
+        /// Which look.
+        look: u32,
+        /// What was seen.
+        outcome: Outcome,
+    },
+    /// The answer to a [`crate::Clearance`].
+    Cleared {
+        /// Which step.
+        step: StepKey,
+        /// The answer.
+        verdict: Verdict,
+    },
+    /// A person wants something undone now, or says that they have undone it by hand.
+    Undo {
+        /// The step that did it.
+        step: StepKey,
+        /// Whether it was undone by hand already.
+        is_done: bool,
+        /// Who.
+        by: Person,
+        /// Why, or how they know.
+        reason: String,
+    },
+    /// The same alert came again.
+    AlertAgain {
+        /// The alert, as the sender wrote it.
+        alert: Arc<Value>,
+        /// When it arrived.
+        received_at: Timestamp,
     },
     /// A run that performs a step has ended, or could not be started.
     ChildEnded {
@@ -124,6 +162,12 @@ pub enum Rejected {
     /// The run was cancelled, by a person or by its time limit, and nothing may be sent again.
     #[error("the run was cancelled, or its time limit is over: nothing is sent any more")]
     Cancelled,
+    /// Nothing of the step is held, or not any more.
+    #[error("the step `{0}` holds nothing that could be undone")]
+    NothingHeld(StepKey),
+    /// Nothing here can undo what the step did.
+    #[error("nothing here can undo `{0}`: undo it by hand, and say so")]
+    NoInverse(StepKey),
     /// The run has finished.
     #[error("the run has finished")]
     Finished,

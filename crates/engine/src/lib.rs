@@ -6,9 +6,11 @@
 #![warn(missing_docs)]
 
 mod apply;
+mod clearance;
 mod command;
 mod decide;
 mod each;
+mod held;
 mod input;
 mod place;
 mod prepare;
@@ -19,7 +21,9 @@ mod scope;
 mod settle;
 mod state;
 mod summary;
+mod verify;
 
+pub use clearance::{Clearance, Verdict};
 pub use command::{Child, Command};
 pub use input::{Input, Rejected, Start, Turn};
 pub use run::{Corrupt, Run};

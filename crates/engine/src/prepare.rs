@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use expr::Scope;
-use model::{ApprovalRequest, Digest, Timestamp};
+use model::{ApprovalRequest, Asked, Digest, Timestamp};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use workflow::{Approval, Step};
@@ -14,6 +14,8 @@ use workflow::{Approval, Step};
 use crate::state::Prepared;
 
 const LONGEST_QUESTION: usize = 2000;
+/// How long the operator's guardrails wait for an answer where the step says nothing.
+const GUARDRAIL_QUESTION: Duration = Duration::from_secs(3600);
 pub(crate) const LARGEST_VALUE: usize = 2 * 1024 * 1024;
 const DEEPEST_VALUE: usize = 96;
 
@@ -82,6 +84,19 @@ pub(crate) fn request(
         (path.join("."), scope.get(&segments).cloned().unwrap_or(Value::Null))
     });
     let show: BTreeMap<String, Value> = shown.collect();
+    let request = bind(step, ask, show, prepared, approval.from.clone(), approval.reason_required);
+    Ok(ApprovalRequest { expires_at: approval.expires.map(|expires| now.after(expires)), ..request })
+}
+
+/// A question, bound to what is performed if it is answered with yes.
+fn bind(
+    step: &Step,
+    ask: String,
+    show: BTreeMap<String, Value>,
+    prepared: Option<Prepared>,
+    from: Asked,
+    reason_required: bool,
+) -> ApprovalRequest {
     let (inputs, target) = prepared.map_or((None, None), |prepared| (Some(prepared.inputs), prepared.target));
     let bound = json!({
         "node": step.node.name,
@@ -91,16 +106,45 @@ pub(crate) fn request(
         "target": target,
         "ask": ask,
     });
-    Ok(ApprovalRequest {
+    ApprovalRequest {
         digest: Digest::from_bytes(Sha256::digest(bound.to_string()).into()),
         ask,
         show,
         inputs,
         target,
-        from: approval.from.clone(),
-        reason_required: approval.reason_required,
-        expires_at: approval.expires.map(|expires| now.after(expires)),
-    })
+        from,
+        reason_required,
+        expires_at: None,
+        guardrail: None,
+    }
+}
+
+/// What people are asked where the question of the playbook cannot be rendered: that they are asked is what counts.
+pub(crate) fn plain_request(
+    step: &Step,
+    approval: &Approval,
+    prepared: Prepared,
+    target: &str,
+) -> ApprovalRequest {
+    let ask = format!("Undo what holds {target} with {}?", step.node.name);
+    bind(step, ask, BTreeMap::new(), Some(prepared), approval.from.clone(), approval.reason_required)
+}
+
+/// What people are asked because of the operator's guardrails.
+pub(crate) fn guardrail_request(
+    step: &Step,
+    prepared: Prepared,
+    why: String,
+    from: Asked,
+    expires: Option<Duration>,
+    now: Timestamp,
+) -> ApprovalRequest {
+    let target = prepared.target.as_deref().unwrap_or("something");
+    let ask = format!("{why}. Perform {} on {target} all the same?", step.node.name);
+    let ask = ask.chars().take(LONGEST_QUESTION).collect();
+    let request = bind(step, ask, BTreeMap::new(), Some(prepared), from, true);
+    let expires_at = Some(now.after(expires.unwrap_or(GUARDRAIL_QUESTION)));
+    ApprovalRequest { guardrail: Some(why), expires_at, ..request }
 }
 
 /// Whether a value can be kept: deeper than the journal can read back it must not be, nor larger than a run can carry.

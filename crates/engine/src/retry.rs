@@ -1,5 +1,6 @@
 //! When a failed attempt is followed by another.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use model::{Failure, RunId, StepKey, Timestamp};
@@ -37,6 +38,13 @@ pub(crate) fn next_look(
 ) -> Option<Timestamp> {
     let retry = step.retry.as_ref().filter(|retry| attempt < retry.max)?;
     Some(now.after(wait(retry, attempt).mul_f64(jitter(run, key, attempt)).min(LONGEST_WAIT)))
+}
+
+/// When a step is performed again that provably did not happen, whatever its `retry` says.
+pub(crate) fn again(run: RunId, step: &Step, key: &StepKey, attempt: u32, now: Timestamp) -> Timestamp {
+    const USUAL: Retry = Retry { max: u32::MAX, wait: Duration::from_secs(15), backoff: 2.0, on: Vec::new() };
+    let retry = step.retry.as_ref().map_or_else(|| Cow::Owned(USUAL), Cow::Borrowed);
+    now.after(wait(&retry, attempt).mul_f64(jitter(run, key, attempt)).min(LONGEST_WAIT))
 }
 
 fn wait(retry: &Retry, attempt: u32) -> Duration {

@@ -1,6 +1,6 @@
 //! One execution of a workflow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use expr::Scope;
@@ -9,13 +9,14 @@ use model::{
     Timestamp,
 };
 use serde_json::Value;
-use workflow::{Effect, Workflow};
+use workflow::{Effect, Step, Workflow};
 
 use crate::command::{Child, Command};
+use crate::held::{Held, Holder};
 use crate::input::{Input, Rejected, Start};
 use crate::place::Place;
 use crate::scope;
-use crate::state::{State, StepState};
+use crate::state::{State, StepState, Verifying};
 use crate::summary;
 
 /// One execution of a workflow: the fold over its journal.
@@ -37,6 +38,16 @@ pub struct Run {
     pub(crate) about: String,
     pub(crate) error: Option<String>,
     pub(crate) outputs: BTreeMap<String, Value>,
+    /// What it holds, or held, and by which step.
+    pub(crate) held: BTreeMap<Holder, Held>,
+    /// What a person does not want to be undone, whatever the clock says.
+    pub(crate) kept: BTreeSet<Holder>,
+    /// Whether something could not be undone, and the steps of `on_failure` say so.
+    pub(crate) is_alarmed: bool,
+    /// When it disrupted something, in the last hour.
+    pub(crate) disrupted_at: Vec<Timestamp>,
+    /// How often its alert came again.
+    pub(crate) joined_alerts: u32,
     pub(crate) started_at: Timestamp,
     /// When its turn came; its time limit counts from here.
     pub(crate) began_at: Timestamp,
@@ -130,18 +141,41 @@ impl Run {
     pub fn commands(&self) -> Vec<Command> {
         let command = |place: Place| {
             let (step, state) = (self.step_at(place), self.state_at(place));
+            if let State::Verifying(verifying) = &state.state {
+                return self.look(place, step, state.attempt, verifying);
+            }
             let State::Running(prepared) = &state.state else { return None };
             Some(Command {
                 step: self.key_of(place),
                 attempt: state.attempt,
+                look: None,
                 node: step.node.clone(),
                 connection: step.connection.clone(),
                 inputs: prepared.inputs.clone(),
+                call: self.call_root(place).into(),
                 timeout: step.timeout,
+                verify: step.verify.as_ref().map(|look| look.node.clone()),
                 needs_durable_intent: step.effect != Effect::Read,
             })
         };
         self.places().filter_map(command).collect()
+    }
+
+    fn look(&self, place: Place, step: &Step, attempt: u32, verifying: &Verifying) -> Option<Command> {
+        let look = step.verify.as_ref().filter(|_| verifying.again_at.is_none())?;
+        let is_of_product = look.node.connection == step.node.connection;
+        Some(Command {
+            step: self.key_of(place),
+            attempt,
+            look: Some(verifying.look),
+            node: look.node.clone(),
+            connection: step.connection.clone().filter(|_| is_of_product),
+            inputs: verifying.inputs.clone(),
+            call: self.call_root(place).into(),
+            timeout: look.node.timeout,
+            verify: None,
+            needs_durable_intent: false,
+        })
     }
 
     /// The runs that perform steps of this one, from before they exist until their end has been told.
@@ -183,10 +217,18 @@ impl Run {
         self.parent.as_ref()
     }
 
+    /// When it started.
+    pub fn started_at(&self) -> Timestamp {
+        self.started_at
+    }
+
     /// When the clock has to look at the run again.
     pub fn wake_at(&self) -> Option<Timestamp> {
-        let steps = self.places().filter_map(|place| self.state_at(place).state.wake_at());
-        steps.chain(self.deadline()).min()
+        let wakes_at = |place: Place| match place.is_undo {
+            true => self.undo_wakes_at(place),
+            false => self.state_at(place).state.wake_at(),
+        };
+        self.places().filter_map(wakes_at).chain(self.deadline()).min()
     }
 
     /// When the run has taken longer than it may.
@@ -234,6 +276,9 @@ impl Run {
     /// Where a step stands.
     pub fn step_status(&self, step: &StepId) -> Option<StepStatus> {
         let index = self.workflow.index(step)?;
+        if self.held.get(&(index, None)).is_some_and(|held| matches!(held.undo.state, State::Ok)) {
+            return Some(StepStatus::Undone);
+        }
         self.steps.get(index).map(|step| step.state.status())
     }
 
@@ -255,6 +300,11 @@ impl Run {
             about: String::new(),
             error: None,
             outputs: BTreeMap::new(),
+            held: BTreeMap::new(),
+            kept: BTreeSet::new(),
+            is_alarmed: false,
+            disrupted_at: Vec::new(),
+            joined_alerts: 0,
             started_at: Timestamp::default(),
             began_at: Timestamp::default(),
             updated_at: Timestamp::default(),

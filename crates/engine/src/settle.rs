@@ -15,16 +15,23 @@ use crate::state::{Prepared, State};
 
 impl Run {
     pub(crate) fn settle(&mut self, now: Timestamp, journal: &mut Vec<Record>) {
-        if self.phase != Phase::Live || self.is_queued {
+        if matches!(self.phase, Phase::Finished(_)) {
+            if self.is_alarmed {
+                self.settle_steps(self.workflow.handlers(), now, journal);
+            }
+            return self.settle_undos(now, journal);
+        }
+        if self.phase == Phase::Empty || self.is_queued {
             return;
         }
+        self.settle_undos(now, journal);
         let workflow = self.workflow.clone();
         self.settle_steps(0..workflow.main_steps, now, journal);
         if !self.is_settled(0..workflow.main_steps) {
             return;
         }
         let status = self.verdict();
-        let is_handled = status == RunStatus::Failed && !self.is_in_vain;
+        let is_handled = (status == RunStatus::Failed && !self.is_in_vain) || self.is_alarmed;
         if is_handled {
             self.settle_steps(workflow.handlers(), now, journal);
         }
@@ -36,6 +43,7 @@ impl Run {
         if is_over {
             let event = self.finished(status);
             self.record(event, now, journal);
+            self.settle_undos(now, journal);
         }
     }
 
@@ -43,13 +51,9 @@ impl Run {
         let workflow = self.workflow.clone();
         for index in workflow.graph.order().iter().copied().filter(|index| part.contains(index)) {
             let place = Place::from(index);
-            let state = self.state_at(place);
-            let event = if let State::Ready(prepared) = &state.state {
-                Some(started(self.key_of(place), state.attempt + 1, prepared.clone()))
-            } else if matches!(state.state, State::Pending) {
-                self.start_step(index, now)
-            } else {
-                None
+            let event = match self.state_at(place).state {
+                State::Pending => self.start_step(index, now),
+                _ => self.start_ready(place, now),
             };
             if let Some(event) = event {
                 self.record(event, now, journal);
@@ -58,6 +62,16 @@ impl Run {
                 self.settle_items(index, now, journal);
             }
         }
+    }
+
+    /// What was prepared is performed; what needs a clearance waits for it.
+    pub(crate) fn start_ready(&mut self, place: Place, now: Timestamp) -> Option<Event> {
+        let State::Ready(prepared) = &self.state_at(place).state else { return None };
+        if self.needs_clearance(place) {
+            return None;
+        }
+        let prepared = prepared.clone();
+        Some(self.perform(place, prepared, now))
     }
 
     fn is_settled(&self, part: Range<usize>) -> bool {
@@ -131,6 +145,8 @@ impl Run {
             let reason = SkipReason::Shadow { inputs: prepared.inputs, target: prepared.target };
             return Ok(Event::StepSkipped { step: key, reason });
         }
+        // That one can say how long it holds is known before anybody is asked.
+        let holds = self.holds(place, &prepared.inputs, now)?;
         if let Some(approval) = &step.approval {
             let skips = approval.skip_if.as_ref().map_or(Ok(false), |condition| condition.holds(&self.scope));
             if !skips.map_err(|error| error.message)? {
@@ -138,7 +154,17 @@ impl Run {
                 return Ok(Event::ApprovalRequested { step: key, request });
             }
         }
-        Ok(started(key, 1, prepared))
+        if self.needs_clearance(place) {
+            let Prepared { inputs, target } = prepared;
+            return Ok(Event::StepPrepared { step: key, inputs, target });
+        }
+        Ok(Event::StepStarted {
+            step: key,
+            attempt: 1,
+            inputs: prepared.inputs,
+            target: prepared.target,
+            holds,
+        })
     }
 
     /// How the run ends, once its steps have.
@@ -168,10 +194,6 @@ impl Run {
         }
         Event::RunFinished { status, outputs, errors }
     }
-}
-
-pub(crate) fn started(step: StepKey, attempt: u32, prepared: Prepared) -> Event {
-    Event::StepStarted { step, attempt, inputs: prepared.inputs, target: prepared.target }
 }
 
 pub(crate) fn cannot_start(step: StepKey, message: String) -> Event {

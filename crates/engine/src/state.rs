@@ -17,6 +17,10 @@ pub(crate) enum State {
     Ready(Prepared),
     Running(Prepared),
     Retrying(Prepared, Timestamp),
+    /// Nobody knows what became of it, and it is sent again with the key by which the other side knows it.
+    Unsure(Prepared, Failure, Timestamp),
+    /// Somebody looks whether it happened.
+    Verifying(Box<Verifying>),
     Delayed(Timestamp),
     Asking(Box<Asking>),
     /// Another run performs it.
@@ -40,6 +44,29 @@ pub(crate) enum State {
 pub(crate) struct Prepared {
     pub(crate) inputs: Arc<Value>,
     pub(crate) target: Option<String>,
+}
+
+/// Looking whether something happened.
+#[derive(Debug, Clone)]
+pub(crate) struct Verifying {
+    pub(crate) prepared: Prepared,
+    /// What the call gave, where it was taken.
+    pub(crate) output: Option<Arc<Value>>,
+    /// What was seen, where nobody knows.
+    pub(crate) failure: Option<Failure>,
+    /// What a look is performed with.
+    pub(crate) inputs: Arc<Value>,
+    pub(crate) until: Timestamp,
+    /// The number of the look that is under way, or was the last.
+    pub(crate) look: u32,
+    /// When the next one is due; none: one is under way.
+    pub(crate) again_at: Option<Timestamp>,
+}
+
+impl Verifying {
+    pub(crate) fn is_looking(&self, look: u32) -> bool {
+        self.again_at.is_none() && self.look == look
+    }
 }
 
 /// An approval that waits for its answers.
@@ -90,11 +117,13 @@ pub(crate) struct StepState {
     pub(crate) state: State,
     pub(crate) since: Timestamp,
     pub(crate) attempt: u32,
+    /// Whether a person has said yes to what the operator's guardrails asked.
+    pub(crate) is_asked: bool,
 }
 
 impl StepState {
     pub(crate) fn pending(since: Timestamp) -> StepState {
-        StepState { state: State::Pending, since, attempt: 0 }
+        StepState { state: State::Pending, since, attempt: 0, is_asked: false }
     }
 }
 
@@ -150,10 +179,12 @@ impl State {
     pub(crate) fn status(&self) -> StepStatus {
         match self {
             State::Pending => StepStatus::Pending,
-            State::Ready(_) | State::Running(_) => StepStatus::Running,
-            State::Retrying(..) | State::Delayed(_) | State::Asking(_) | State::Called(_) => {
-                StepStatus::Waiting
-            }
+            State::Ready(_) | State::Running(_) | State::Verifying(_) => StepStatus::Running,
+            State::Retrying(..)
+            | State::Unsure(..)
+            | State::Delayed(_)
+            | State::Asking(_)
+            | State::Called(_) => StepStatus::Waiting,
             State::Each(each) => each.status(),
             State::Ok => StepStatus::Ok,
             State::SkippedItself | State::Stopped => StepStatus::Skipped,
@@ -172,6 +203,8 @@ impl State {
             | State::Ready(_)
             | State::Running(_)
             | State::Retrying(..)
+            | State::Unsure(..)
+            | State::Verifying(_)
             | State::Delayed(_)
             | State::Asking(_)
             | State::Called(_)
@@ -198,8 +231,13 @@ impl State {
             State::Ready(prepared)
             | State::Running(prepared)
             | State::Retrying(prepared, _)
+            | State::Unsure(prepared, ..)
             | State::InDoubt(prepared, _) => {
                 prepare::size(&prepared.inputs) + prepared.target.as_ref().map_or(0, String::len)
+            }
+            State::Verifying(verifying) => {
+                let output = verifying.output.as_ref().map_or(0, |output| prepare::size(output));
+                prepare::size(&verifying.prepared.inputs) + prepare::size(&verifying.inputs) + output
             }
             State::Called(called) => prepare::size(&called.inputs),
             State::Asking(asking) => {
@@ -224,7 +262,8 @@ impl State {
     /// When the clock has to look at the step again, its items aside.
     pub(crate) fn wake_at(&self) -> Option<Timestamp> {
         match self {
-            State::Retrying(_, at) | State::Delayed(at) => Some(*at),
+            State::Retrying(_, at) | State::Unsure(_, _, at) | State::Delayed(at) => Some(*at),
+            State::Verifying(verifying) => verifying.again_at,
             State::Asking(asking) => asking.request.expires_at,
             State::Pending
             | State::Ready(_)

@@ -77,6 +77,75 @@ pub enum Event {
         /// What it acts on, as the node's `target` says; for steps that disrupt.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         target: Option<String>,
+        /// What will hold if it happens, and how it is undone: on disk before it is sent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        holds: Option<Holds>,
+    },
+    /// What the step will be performed with is fixed; whether it may be is still to be said.
+    StepPrepared {
+        /// Which step.
+        step: StepKey,
+        /// The rendered inputs.
+        inputs: Arc<Value>,
+        /// What it acts on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        target: Option<String>,
+    },
+    /// What the step would do holds already: the run becomes one of those that hold it, and nothing is sent.
+    StepJoined {
+        /// Which step.
+        step: StepKey,
+        /// A run that holds it.
+        by: RunId,
+        /// The rendered inputs.
+        inputs: Arc<Value>,
+        /// What is held.
+        target: String,
+        /// For how long it is wanted, and how it is undone.
+        holds: Holds,
+    },
+    /// The call was taken, or nobody knows: now somebody looks whether it happened.
+    VerifyStarted {
+        /// Which step.
+        step: StepKey,
+        /// What the call gave, where it was taken.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<Arc<Value>>,
+        /// What was seen, where nobody knows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Failure>,
+        /// What the look is performed with.
+        inputs: Arc<Value>,
+        /// When looking ends.
+        until: Timestamp,
+    },
+    /// A look has shown nothing yet.
+    LookedInVain {
+        /// Which step.
+        step: StepKey,
+        /// The number of the look, from 1.
+        look: u32,
+        /// Why the look itself failed, where it did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Failure>,
+        /// When the next one is due.
+        again_at: Timestamp,
+    },
+    /// The next look begins.
+    LookStarted {
+        /// Which step.
+        step: StepKey,
+        /// Its number.
+        look: u32,
+    },
+    /// Nobody knows what became of an attempt, and the other side knows it by its key: it is sent again.
+    StepUnknown {
+        /// Which step.
+        step: StepKey,
+        /// What was seen.
+        failure: Failure,
+        /// When it is sent again.
+        again_at: Timestamp,
     },
     /// The step is done.
     StepSucceeded {
@@ -138,6 +207,35 @@ pub enum Event {
         workflow: String,
         /// What it is called with.
         inputs: Arc<Value>,
+    },
+    /// What a step did is to be undone now. `step` names the undo.
+    UndoDue {
+        /// Which undo.
+        step: StepKey,
+        /// Why now.
+        why: UndoReason,
+    },
+    /// Undoing does not succeed, and somebody has to know: the steps of `on_failure` are performed.
+    AlarmRaised {
+        /// Which undo.
+        step: StepKey,
+        /// What is wrong.
+        message: String,
+    },
+    /// The run holds no more what the step did, without having undone it. `step` names the undo.
+    LetGo {
+        /// Which undo.
+        step: StepKey,
+        /// How that came.
+        how: LetGo,
+    },
+    /// The same alert came again, and belongs to this run.
+    AlertJoined {
+        /// The alert, as the sender wrote it; none where the run holds enough of them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        alert: Option<Arc<Value>>,
+        /// When it arrived.
+        received_at: Timestamp,
     },
     /// The step waits until a point in time.
     DelayStarted {
@@ -221,8 +319,18 @@ impl Event {
             | Event::ApprovalRequested { step, .. }
             | Event::ApprovalDecided { step, .. }
             | Event::ApprovalExpired { step }
+            | Event::StepPrepared { step, .. }
+            | Event::StepJoined { step, .. }
+            | Event::VerifyStarted { step, .. }
+            | Event::LookedInVain { step, .. }
+            | Event::LookStarted { step, .. }
+            | Event::StepUnknown { step, .. }
+            | Event::UndoDue { step, .. }
+            | Event::AlarmRaised { step, .. }
+            | Event::LetGo { step, .. }
             | Event::Resolved { step, .. } => Some(step),
-            Event::RunStarted { .. }
+            Event::AlertJoined { .. }
+            | Event::RunStarted { .. }
             | Event::TriggerFailed { .. }
             | Event::RunHeld { .. }
             | Event::RunAdmitted
@@ -231,6 +339,57 @@ impl Event {
             | Event::RunFinished { .. } => None,
         }
     }
+}
+
+/// What a step holds once it has happened: a block, an isolation, a lock.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Holds {
+    /// Until when; none: until somebody undoes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// What undoing it is performed with; none: it ends on its own, or nobody here can undo it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<Arc<Value>>,
+}
+
+/// Why something is undone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UndoReason {
+    /// Its time is over.
+    Time,
+    /// The run has failed.
+    RunFailed,
+    /// The run was cancelled.
+    RunCancelled,
+    /// A person wants it.
+    Person {
+        /// Who.
+        by: Person,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// How a run came to hold no more what it did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LetGo {
+    /// The other side ends it by itself, and the time is over.
+    Ended,
+    /// Another run holds it too, and undoes it when it lets go.
+    HandedOver {
+        /// Which run.
+        to: RunId,
+    },
+    /// A person undid it by hand.
+    ByHand {
+        /// Who says so.
+        by: Person,
+        /// How they know.
+        reason: String,
+    },
 }
 
 /// Names a workflow and pins its text.
@@ -385,6 +544,9 @@ pub struct ApprovalRequest {
     /// When the question lapses; none: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// Why the operator's guardrails ask, where it is they who ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guardrail: Option<String>,
 }
 
 /// Who may answer an approval, and how many have to.

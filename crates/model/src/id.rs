@@ -126,7 +126,8 @@ impl From<StepId> for String {
     }
 }
 
-/// Names one execution of a step within its run: `block`, or `block[3]` for an item of a foreach.
+/// Names one execution of a step within its run: `block`, or `block[3]` for an item of a foreach; `block.undo` and
+/// `block[3].undo` for what undoes it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct StepKey {
@@ -134,35 +135,55 @@ pub struct StepKey {
     pub step: StepId,
     /// Which item, where the step runs once for each item of a list.
     pub item: Option<u32>,
+    /// Whether it undoes what the step did.
+    pub is_undo: bool,
+}
+
+impl StepKey {
+    /// What undoes this.
+    #[must_use]
+    pub fn undo(&self) -> StepKey {
+        StepKey { is_undo: true, ..self.clone() }
+    }
+
+    /// What this undoes, or the step itself.
+    #[must_use]
+    pub fn done(&self) -> StepKey {
+        StepKey { is_undo: false, ..self.clone() }
+    }
 }
 
 impl From<StepId> for StepKey {
     fn from(step: StepId) -> StepKey {
-        StepKey { step, item: None }
+        StepKey { step, item: None, is_undo: false }
     }
 }
 
 impl fmt::Display for StepKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.item {
-            None => write!(f, "{}", self.step),
-            Some(item) => write!(f, "{}[{item}]", self.step),
+        f.write_str(self.step.as_str())?;
+        if let Some(item) = self.item {
+            write!(f, "[{item}]")?;
         }
+        if self.is_undo { f.write_str(UNDO) } else { Ok(()) }
     }
 }
+
+const UNDO: &str = ".undo";
 
 impl FromStr for StepKey {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<StepKey, InvalidId> {
-        let Some((step, rest)) = text.split_once('[') else {
-            return Ok(StepKey::from(text.parse::<StepId>()?));
+        let (done, is_undo) = text.strip_suffix(UNDO).map_or((text, false), |done| (done, true));
+        let Some((step, rest)) = done.split_once('[') else {
+            return Ok(StepKey { is_undo, ..StepKey::from(done.parse::<StepId>()?) });
         };
         let item = rest.strip_suffix(']').and_then(|digits| digits.parse().ok());
         let given = || text.chars().take(80).collect();
         let item =
             item.ok_or_else(|| InvalidId { expected: "a step (`name` or `name[3]`)", given: given() })?;
-        Ok(StepKey { step: step.parse()?, item: Some(item) })
+        Ok(StepKey { step: step.parse()?, item: Some(item), is_undo })
     }
 }
 
@@ -239,7 +260,7 @@ mod tests {
 
     #[test]
     fn a_step_key_reads_what_it_writes() {
-        for text in ["block", "block[0]", "a_1[17]"] {
+        for text in ["block", "block[0]", "a_1[17]", "block.undo", "block[3].undo"] {
             assert_eq!(text.parse::<StepKey>().unwrap().to_string(), text);
         }
     }

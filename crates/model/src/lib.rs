@@ -12,11 +12,11 @@ mod summary;
 mod time;
 
 pub use event::{
-    ApprovalRequest, Asked, Decision, Event, Held, Mode, Parent, Person, Record, Resolution, RunStatus,
-    SkipReason, Trigger, TriggerKind, WorkflowRef,
+    ApprovalRequest, Asked, Decision, Event, Held, Holds, LetGo, Mode, Parent, Person, Record, Resolution,
+    RunStatus, SkipReason, Trigger, TriggerKind, UndoReason, WorkflowRef,
 };
 pub use id::{Digest, InvalidId, RunId, StepId, StepKey};
 pub use json::{DEEPEST_FROM_OUTSIDE, is_deeper_than};
 pub use outcome::{Failure, FailureClass, Outcome};
-pub use summary::{RunSummary, StepStatus, Waiting, WaitingFor};
+pub use summary::{Containment, ContainmentState, RunSummary, StepStatus, Waiting, WaitingFor};
 pub use time::Timestamp;

@@ -89,6 +89,10 @@ pub enum FailureClass {
     NotYet,
     /// A run that the step called did not succeed.
     Workflow,
+    /// It was looked for, and nothing shows that it happened.
+    NotSeen,
+    /// The operator's guardrails do not allow it.
+    Guardrail,
     /// A person said so.
     Resolved,
     /// The process ended before the outcome was known.
@@ -97,7 +101,7 @@ pub enum FailureClass {
     Setup,
 }
 
-const CLASSES: [(FailureClass, &str); 14] = [
+const CLASSES: [(FailureClass, &str); 16] = [
     (FailureClass::Dns, "dns"),
     (FailureClass::Connect, "connect"),
     (FailureClass::Tls, "tls"),
@@ -109,6 +113,8 @@ const CLASSES: [(FailureClass, &str); 14] = [
     (FailureClass::Input, "input"),
     (FailureClass::NotYet, "not_yet"),
     (FailureClass::Workflow, "workflow"),
+    (FailureClass::NotSeen, "not_seen"),
+    (FailureClass::Guardrail, "guardrail"),
     (FailureClass::Resolved, "resolved"),
     (FailureClass::Interrupted, "interrupted"),
     (FailureClass::Setup, "setup"),

@@ -43,6 +43,100 @@ pub struct RunSummary {
     /// The first failure, in a line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// What it holds: blocks, isolations, locks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub containments: Vec<Containment>,
+    /// When it disrupted something, as far as that counts into a budget: the last hour before its last fact.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disrupted_at: Vec<Timestamp>,
+    /// Whether something follows although it has finished: what it holds is still to be undone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_unsettled: bool,
+}
+
+impl RunSummary {
+    /// Whether nothing follows any more.
+    pub fn is_over(&self) -> bool {
+        self.status.is_finished() && !self.is_unsettled
+    }
+
+    /// Whether it has finished and something is being done all the same: what it held is being undone, or people are
+    /// told that it cannot be.
+    pub fn is_busy_undoing(&self) -> bool {
+        let rests = |containment: &Containment| match containment.state {
+            ContainmentState::Holding
+            | ContainmentState::UndoAsked
+            | ContainmentState::UndoFailing
+            | ContainmentState::UndoInDoubt => containment.trouble.is_none(),
+            ContainmentState::Sending | ContainmentState::InDoubt | ContainmentState::Undoing => false,
+        };
+        self.is_unsettled && (self.containments.is_empty() || !self.containments.iter().all(rests))
+    }
+}
+
+/// What a run holds: the effect of a step that lasts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Containment {
+    /// The step that did it.
+    pub step: StepKey,
+    /// What is held, as the node's `target` says.
+    pub target: String,
+    /// The node that did it.
+    pub node: String,
+    /// Where it stands.
+    pub state: ContainmentState,
+    /// Since when: the time of the intent.
+    pub since: Timestamp,
+    /// Until when; none: until somebody undoes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// Whether it can be undone from here.
+    pub can_undo: bool,
+    /// When it was last seen to be so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified_at: Option<Timestamp>,
+    /// The run that had done it already, where one had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joined: Option<RunId>,
+    /// Why undoing it does not succeed, in a line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+}
+
+/// Where a containment stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContainmentState {
+    /// It is being sent, or somebody looks whether it happened.
+    Sending,
+    /// Nobody knows whether it happened.
+    InDoubt,
+    /// It holds.
+    Holding,
+    /// People are asked whether it is to be undone.
+    UndoAsked,
+    /// It is being undone.
+    Undoing,
+    /// Undoing it has not succeeded, and is tried again.
+    UndoFailing,
+    /// Nobody knows whether it was undone.
+    UndoInDoubt,
+}
+
+impl ContainmentState {
+    /// The state as the API writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ContainmentState::Sending => "sending",
+            ContainmentState::InDoubt => "in_doubt",
+            ContainmentState::Holding => "holding",
+            ContainmentState::UndoAsked => "undo_asked",
+            ContainmentState::Undoing => "undoing",
+            ContainmentState::UndoFailing => "undo_failing",
+            ContainmentState::UndoInDoubt => "undo_in_doubt",
+        }
+    }
 }
 
 /// One thing that a run waits for from people.

@@ -60,6 +60,8 @@ fn page(manifest: &Manifest) -> String {
     page.push_str(&format!("\neffect      {}\n", manifest.effect_word()));
     let on_doubt = match manifest.on_doubt {
         OnDoubt::Retry => "retry: an unknown outcome is tried again",
+        OnDoubt::SameKey => "same_key: an unknown outcome is sent again with the same key",
+        OnDoubt::Verify => "verify: somebody looks whether it happened",
         OnDoubt::Ask => "ask: a person says what became of an unknown outcome",
     };
     if !matches!(manifest.action, Action::Trigger(_)) {
@@ -70,6 +72,16 @@ fn page(manifest: &Manifest) -> String {
     }
     if let Some(target) = &manifest.target {
         page.push_str(&format!("target      {}\n", target.source()));
+    }
+    if let Some(verify) = &manifest.after.verify {
+        page.push_str(&format!(
+            "verify      {}, for {}\n",
+            verify.uses,
+            expr::duration::display(verify.within)
+        ));
+    }
+    if let Some(undo) = &manifest.after.undo {
+        page.push_str(&format!("undo        {}\n", undo.uses));
     }
     if let Some(fields) = manifest.output_fields() {
         page.push_str(&format!("output      {}\n", fields.join(", ")));

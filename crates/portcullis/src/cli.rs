@@ -97,6 +97,25 @@ pub(crate) enum Command {
         #[arg(long)]
         by: Option<String>,
     },
+    /// List what is contained: by which run, since when, until when, and when it was last seen to be so. Ends with 1 where
+    /// something should be undone and cannot be.
+    Contained,
+    /// Undo now what a step of a run has contained; or say that it was undone by hand.
+    Undo {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: StepKey,
+        /// Why; or how you know, where it was undone by hand.
+        #[arg(long)]
+        why: String,
+        /// It was undone by hand already: nothing is sent.
+        #[arg(long)]
+        done: bool,
+        /// Who says so, where the token may speak for others.
+        #[arg(long)]
+        by: Option<String>,
+    },
     /// Stop a run: what has not started will not start.
     Cancel {
         /// The run.

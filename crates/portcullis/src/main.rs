@@ -7,6 +7,7 @@ mod catalogue;
 mod check;
 mod cli;
 mod client;
+mod contained;
 mod demo;
 mod eval;
 mod explain;
@@ -85,6 +86,10 @@ async fn run(cli: Cli) -> anyhow::Result<bool> {
         Command::Reject(answer) => people::decide(&client(config, url)?, &answer, "reject").await?,
         Command::Resolve { run, step, resolution, why, by } => {
             people::resolve(&client(config, url)?, run, &step, resolution, &why, by.as_deref()).await?;
+        }
+        Command::Contained => return contained::contained(&client(config, url)?).await,
+        Command::Undo { run, step, why, done, by } => {
+            contained::undo(&client(config, url)?, run, &step, done, &why, by.as_deref()).await?;
         }
         Command::Workflows => return workflows::workflows(&client(config, url)?).await,
         Command::Cancel { run, why } => people::cancel(&client(config, url)?, run, &why).await?,

@@ -106,11 +106,7 @@ pub(crate) async fn approvals(client: &Client) -> anyhow::Result<()> {
         let Ok(detail) = client.get(&path).await else { continue };
         let item: &Item = &parse(Some(detail))?;
         let run = item.run;
-        // Brackets mean something to a shell.
-        let step = match item.step.item {
-            Some(_) => format!("'{}'", item.step),
-            None => item.step.to_string(),
-        };
+        let step = show::argument(&item.step.to_string());
         show::put(format_args!("{}", question(item)));
         if item.kind == "approval" {
             show::say(format_args!("    portcullis approve {run} {step} --why \"...\""));

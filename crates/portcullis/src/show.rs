@@ -73,6 +73,11 @@ fn row_text(row: &[String], widths: &[usize]) -> String {
     format!("{}\n", cells.join("  ").trim_end())
 }
 
+/// A word as an argument of a command line: brackets mean something to a shell.
+pub(crate) fn argument(word: &str) -> String {
+    if word.contains('[') { format!("'{word}'") } else { word.to_owned() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,6 @@
 //! A run and a case, told as they happened.
 
-use model::{Decision, Event, Failure, Held, Record, Resolution, SkipReason, Timestamp};
+use model::{Decision, Event, Failure, Held, LetGo, Record, Resolution, SkipReason, Timestamp, UndoReason};
 use serde_json::Value;
 
 use crate::show;
@@ -72,6 +72,28 @@ fn tell(event: &Event) -> String {
         Event::Resolved { resolution, by, reason, .. } => {
             format!("resolved by {}: {} ({})", person(by), what_happened(*resolution), show::line(reason))
         }
+        Event::StepPrepared { target, .. } => format!("to be done{}", on(target.as_deref())),
+        Event::StepJoined { by, target, .. } => {
+            format!("ok  {} is contained already, by run {by}", show::cut(target, 80))
+        }
+        Event::VerifyStarted { failure: None, .. } => "taken: somebody looks whether it was done".to_owned(),
+        Event::VerifyStarted { failure: Some(failure), .. } => {
+            format!("nobody knows whether it was done, so somebody looks: {}", explain(failure))
+        }
+        Event::LookedInVain { look, failure, again_at, .. } => {
+            let why = failure.as_ref().map_or_else(String::new, |failure| format!(": {}", explain(failure)));
+            format!("not seen yet by look {look}, again at {}{why}", clock(again_at.as_millis()))
+        }
+        Event::LookStarted { look, .. } => format!("look {look}"),
+        Event::StepUnknown { failure, again_at, .. } => {
+            let again = clock(again_at.as_millis());
+            format!("unknown, sent again with the same key at {again}: {}", explain(failure))
+        }
+        Event::UndoDue { why, .. } => format!("due: {}", undo_reason(why)),
+        Event::AlarmRaised { message, .. } => format!("ALARM: {}", show::line(message)),
+        Event::LetGo { how, .. } => let_go(how),
+        Event::AlertJoined { alert: Some(_), .. } => "the same alert came again".to_owned(),
+        Event::AlertJoined { alert: None, .. } => "the same alert came again, and is not kept".to_owned(),
         Event::RunHeld { by, then: Held::Queued } => format!("waits for its turn behind run {by}"),
         Event::RunHeld { by, then: Held::Dropped } => format!("dropped: run {by} holds the same key"),
         Event::RunAdmitted => "its turn has come".to_owned(),
@@ -82,6 +104,23 @@ fn tell(event: &Event) -> String {
                 errors.iter().map(|(name, why)| format!("  output {name}: {}", show::line(why))).collect();
             format!("{}  {}{errors}", status.as_str(), brief(&serde_json::json!(outputs)))
         }
+    }
+}
+
+fn undo_reason(why: &UndoReason) -> String {
+    match why {
+        UndoReason::Time => "its time is over".to_owned(),
+        UndoReason::RunFailed => "the run has failed".to_owned(),
+        UndoReason::RunCancelled => "the run was cancelled".to_owned(),
+        UndoReason::Person { by, reason } => format!("{} wants it: {}", person(by), show::line(reason)),
+    }
+}
+
+fn let_go(how: &LetGo) -> String {
+    match how {
+        LetGo::Ended => "ended by itself: its time is over".to_owned(),
+        LetGo::HandedOver { to } => format!("handed over: run {to} holds it too"),
+        LetGo::ByHand { by, reason } => format!("undone by hand by {}: {}", person(by), show::line(reason)),
     }
 }
 

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::{Child, Input, Run, Start};
-use model::{Event, Parent, Person, RunId, RunStatus, StepKey, Trigger, TriggerKind};
+use model::{Parent, Person, RunId, RunStatus, StepKey, Trigger, TriggerKind};
 use serde_json::Value;
 use tracing::warn;
 
 use crate::drive::Letter;
+use crate::ended::end;
 use crate::error::Error;
 use crate::runner::{Runner, Shared};
 
@@ -45,14 +46,14 @@ impl Shared {
             }
             return Ok(());
         }
-        let last = match self.store.journal(child.run).await {
-            Ok(mut journal) => journal.pop().map(|record| record.event),
+        let end = match self.store.journal(child.run).await {
+            Ok(journal) => end(journal),
             Err(store::Error::Damaged { .. }) => None,
             Err(error) => return Err(error.into()),
         };
-        let end = match last {
-            Some(Event::RunFinished { status, outputs, .. }) => End { status, outputs, error: summary.error },
-            _ => End::failed("its journal is damaged, and nobody knows what it gave".to_owned()),
+        let end = match end {
+            Some((status, outputs)) => End { status, outputs, error: summary.error },
+            None => End::failed("its journal is damaged, and nobody knows what it gave".to_owned()),
         };
         self.tell_end(&child.parent, child.run, end);
         Ok(())

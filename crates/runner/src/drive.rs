@@ -33,7 +33,10 @@ pub(crate) struct Letter {
     pub(crate) reply: Option<oneshot::Sender<Result<RunSummary, Error>>>,
 }
 
-type Call = BoxFuture<'static, (StepKey, u32, Outcome)>;
+type Call = BoxFuture<'static, (CallId, Outcome)>;
+
+/// Which call: a step, an attempt, and a look where it is one.
+type CallId = (StepKey, u32, Option<u32>);
 
 /// Drives a run that is in the store and not in memory.
 pub(crate) async fn load_and_drive(shared: Arc<Shared>, id: RunId, mut mailbox: mpsc::Receiver<Letter>) {
@@ -91,7 +94,7 @@ struct Driver {
     mailbox: mpsc::Receiver<Letter>,
     /// The position of the last append.
     position: Position,
-    under_way: BTreeSet<(StepKey, u32)>,
+    under_way: BTreeSet<CallId>,
     /// The runs that this one has called, as far as this process knows.
     called: BTreeSet<RunId>,
     calls: FuturesUnordered<Call>,
@@ -128,6 +131,7 @@ impl Driver {
             self.admit().await?;
         }
         loop {
+            self.clear().await?;
             self.perform_commands().await?;
             self.call_runs().await?;
             let letter = if self.calls.is_empty() {
@@ -142,9 +146,13 @@ impl Driver {
                 // A retry or an expiry does not wait for calls that are under way beside it.
                 self.shared.timers.set(self.run.id(), self.wake_at());
                 tokio::select! {
-                    Some((step, attempt, outcome)) = self.calls.next() => {
-                        self.under_way.remove(&(step.clone(), attempt));
-                        Letter { input: Input::Finished { step, attempt, outcome }, reply: None }
+                    Some((call, outcome)) = self.calls.next() => {
+                        self.under_way.remove(&call);
+                        let input = match call {
+                            (step, attempt, None) => Input::Finished { step, attempt, outcome },
+                            (step, _, Some(look)) => Input::Looked { step, look, outcome },
+                        };
+                        Letter { input, reply: None }
                     }
                     Some(letter) = self.mailbox.recv() => letter,
                 }
@@ -229,7 +237,33 @@ impl Driver {
         {
             return self.run.note(step, attempt, outcome, now);
         }
+        if self.shared.is_stopped() && matches!(input, Input::Looked { .. }) {
+            // The next process looks again.
+            return (Vec::new(), Ok(()));
+        }
         self.run.handle(input, now)
+    }
+
+    /// Asks for all that may not be done before somebody has said so. What has to wait is asked for again when the
+    /// ledger changes.
+    async fn clear(&mut self) -> Result<(), Error> {
+        let mut waits = BTreeSet::new();
+        loop {
+            let mut open = self.run.clearances().into_iter();
+            let Some(clearance) = open.find(|clearance| !waits.contains(&clearance.step)) else {
+                return Ok(());
+            };
+            if self.shared.is_stopped() {
+                return Ok(());
+            }
+            match self.shared.clear(&self.run, &clearance).await {
+                None => drop(waits.insert(clearance.step)),
+                Some(verdict) => {
+                    let input = Input::Cleared { step: clearance.step, verdict };
+                    self.take(Letter { input, reply: None }).await?;
+                }
+            }
+        }
     }
 
     /// Makes the runs that perform steps of this one. That they are called is on disk first: a run that nobody knows to
@@ -263,9 +297,7 @@ impl Driver {
             return Ok(());
         }
         let commands = self.run.commands().into_iter();
-        let new: Vec<Command> = commands
-            .filter(|command| self.under_way.insert((command.step.clone(), command.attempt)))
-            .collect();
+        let new: Vec<Command> = commands.filter(|command| self.under_way.insert(id_of(command))).collect();
         if new.iter().any(|command| command.needs_durable_intent) {
             self.shared.store.durable(self.position).await?;
         }
@@ -276,7 +308,11 @@ impl Driver {
     }
 }
 
-async fn perform(shared: Arc<Shared>, run: RunId, command: Command) -> (StepKey, u32, Outcome) {
+fn id_of(command: &Command) -> CallId {
+    (command.step.clone(), command.attempt, command.look)
+}
+
+async fn perform(shared: Arc<Shared>, run: RunId, command: Command) -> (CallId, Outcome) {
     let permit = shared.calls.acquire().await;
     debug!(%run, step = %command.step, attempt = command.attempt, node = %command.node.name, "call started");
     let outcome = shared.executor.perform(&command).await;
@@ -289,7 +325,7 @@ async fn perform(shared: Arc<Shared>, run: RunId, command: Command) -> (StepKey,
             warn!(%run, step = %command.step, class = %failure.class, "call with unknown outcome");
         }
     }
-    (command.step, command.attempt, outcome)
+    (id_of(&command), outcome)
 }
 
 /// Whether a fact ends what the runs that this one has called were called for.
@@ -307,6 +343,10 @@ fn is_notable(record: &Record) -> bool {
             | Event::ApprovalRequested { .. }
             | Event::ApprovalDecided { .. }
             | Event::Resolved { .. }
+            | Event::StepJoined { .. }
+            | Event::UndoDue { .. }
+            | Event::LetGo { .. }
+            | Event::AlarmRaised { .. }
             | Event::RunCancelled { .. }
     )
 }
@@ -322,6 +362,14 @@ fn note(run: &Run, record: &Record) {
         info!(%run, workflow, %step, ?decision, by = ?by.name, "an approval was decided");
     } else if let Event::Resolved { step, resolution, by, .. } = &record.event {
         info!(%run, workflow, %step, ?resolution, by = ?by.name, "a step was resolved");
+    } else if let Event::StepJoined { step, by, target, .. } = &record.event {
+        info!(%run, workflow, %step, %by, target, "contained already");
+    } else if let Event::UndoDue { step, .. } = &record.event {
+        info!(%run, workflow, %step, "an undo is due");
+    } else if let Event::LetGo { step, .. } = &record.event {
+        info!(%run, workflow, %step, "not held any more");
+    } else if let Event::AlarmRaised { step, message } = &record.event {
+        error!(%run, workflow, %step, message, "what was contained cannot be undone");
     } else if let Event::RunCancelled { by, .. } = &record.event {
         info!(%run, workflow, by = ?by.name, "a run was cancelled");
     }
@@ -330,7 +378,7 @@ fn note(run: &Run, record: &Record) {
 impl Shared {
     /// Appends facts together with the row that follows from them.
     pub(crate) async fn commit(
-        &self,
+        self: &Arc<Shared>,
         run: &Run,
         records: Vec<Record>,
         dedupe: Option<Dedupe>,
@@ -342,6 +390,8 @@ impl Shared {
         let next_seq = summary.next_seq;
         let notable: Vec<Record> = records.iter().filter(|record| is_notable(record)).cloned().collect();
         let waits_for_people = !summary.waiting.is_empty();
+        let held = summary.containments.clone();
+        let ends = records.iter().any(|record| matches!(record.event, Event::RunFinished { .. }));
         let append = Append { records, summary, dedupe, fence: Some(self.fence) };
         let answers = self.store.append(vec![append]).await?;
         let Some(answer) = answers.into_iter().next() else {
@@ -350,10 +400,13 @@ impl Shared {
         if matches!(answer, Appended::At(_)) {
             notable.iter().for_each(|record| note(run, record));
             self.metrics.note(run.id(), waits_for_people);
+            for waiting in self.ledger.note(run.id(), &run.workflow().name, &held) {
+                self.send(waiting, Input::Tick);
+            }
             // Nobody may be listening.
             let _ = self.updates.send(Update { run: run.id(), next_seq });
         }
-        if matches!(answer, Appended::At(_)) && run.status().is_finished() {
+        if matches!(answer, Appended::At(_)) && ends {
             self.metrics.finished(&run.workflow().name, run.status());
             info!(run = %run.id(), workflow = %run.workflow().name, status = run.status().as_str(), "run finished");
         }

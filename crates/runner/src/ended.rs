@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use model::{Event, RunId, RunStatus};
+use model::{Event, Record, RunId, RunStatus};
 use serde_json::Value;
 use store::Position;
 use tokio::sync::broadcast::error::RecvError;
@@ -22,6 +22,14 @@ pub struct Ended {
     pub error: Option<String>,
 }
 
+/// How a run ended, by its journal.
+pub(crate) fn end(journal: Vec<Record>) -> Option<(RunStatus, BTreeMap<String, Value>)> {
+    journal.into_iter().rev().find_map(|record| match record.event {
+        Event::RunFinished { status, outputs, .. } => Some((status, outputs)),
+        _ => None,
+    })
+}
+
 impl Runner {
     /// Waits until a run has ended, for so long at most; none: it has not, or the runner stops. What it says is on disk.
     /// The run does not care whether anybody waits.
@@ -36,9 +44,8 @@ impl Runner {
         };
         let store = &self.shared.store;
         store.durable(Position::LATEST).await?;
-        let last = store.journal(run).await?.pop();
-        let Some(Event::RunFinished { status, outputs, .. }) = last.map(|record| record.event) else {
-            let message = "it has finished, and its last fact is another".to_owned();
+        let Some((status, outputs)) = end(store.journal(run).await?) else {
+            let message = "it has finished, and no fact says how".to_owned();
             return Err(Error::Damaged { run, message });
         };
         Ok(Some(Ended { status, outputs, error }))

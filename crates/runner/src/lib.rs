@@ -4,11 +4,14 @@
 //! only place where facts meet effects; all IO hangs on it through [`store::Store`] and [`Executor`].
 
 mod children;
+mod clear;
 mod clock;
 mod drive;
 mod ended;
 mod error;
 mod executor;
+mod guard;
+mod ledger;
 mod metrics;
 mod pinned;
 mod runner;
@@ -22,6 +25,8 @@ pub use clock::Clock;
 pub use ended::Ended;
 pub use error::Error;
 pub use executor::Executor;
+pub use guard::{Guard, Intent, Unguarded, Verdict};
+pub use ledger::{Contained, Holder};
 pub use metrics::{Counter, Metric, Sample};
 pub use runner::{Runner, Settings, Update};
 pub use start::{Delivery, Received, Started};

@@ -108,6 +108,7 @@ impl Runner {
     /// What this runner has counted since it was opened, and how it is.
     pub fn metrics(&self) -> Vec<Metric> {
         let metrics = &self.shared.metrics;
+        let (contained, stuck) = self.shared.ledger.count();
         let workflows = self.workflows();
         let is_failing = |playbook: &&crate::Playbook| playbook.failing_since.is_some();
         let failing = workflows.playbooks().iter().filter(is_failing).count();
@@ -145,6 +146,12 @@ impl Runner {
                 "portcullis_runs_waiting",
                 "Runs that wait for a person.",
                 locked(&metrics.waiting).len(),
+            ),
+            Metric::gauge("portcullis_containments", "Targets that are contained.", contained),
+            Metric::gauge(
+                "portcullis_containments_stuck",
+                "Targets that should not be contained any more, and cannot be undone.",
+                stuck,
             ),
             Metric::counter(
                 "portcullis_calls_total",

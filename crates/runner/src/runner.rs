@@ -14,6 +14,8 @@ use crate::clock::Clock;
 use crate::drive::{self, Letter};
 use crate::error::Error;
 use crate::executor::Executor;
+use crate::guard::{Guard, Unguarded};
+use crate::ledger::{Contained, Ledger};
 use crate::metrics::Metrics;
 use crate::pinned::Pinned;
 use crate::schedules;
@@ -37,6 +39,8 @@ pub struct Settings {
     pub retention: Option<Duration>,
     /// The time that runs are told.
     pub clock: Clock,
+    /// Who is asked before each disruptive call.
+    pub guard: Arc<dyn Guard>,
 }
 
 impl Default for Settings {
@@ -47,6 +51,7 @@ impl Default for Settings {
             most_calls: 512,
             retention: None,
             clock: Clock::System,
+            guard: Arc::new(Unguarded),
         }
     }
 }
@@ -76,10 +81,12 @@ pub(crate) struct Shared {
     pub(crate) fence: Fence,
     pub(crate) timers: Timers,
     pub(crate) turns: Turns,
+    pub(crate) ledger: Ledger,
     pub(crate) calls: Semaphore,
     pub(crate) updates: broadcast::Sender<Update>,
     pub(crate) metrics: Metrics,
     pub(crate) retention: Option<Duration>,
+    pub(crate) guard: Arc<dyn Guard>,
     most_active_runs: usize,
     active: Mutex<HashMap<RunId, mpsc::Sender<Letter>>>,
     /// Why the runner does nothing any more; empty while it works.
@@ -110,10 +117,12 @@ impl Runner {
             fence: claim.fence,
             timers,
             turns: Turns::default(),
+            ledger: Ledger::default(),
             calls: Semaphore::new(settings.most_calls),
             updates: broadcast::Sender::new(UPDATES),
             metrics: Metrics::default(),
             retention: settings.retention,
+            guard: settings.guard,
             most_active_runs: settings.most_active_runs,
             active: Mutex::default(),
             stopped: watch::Sender::new(None),
@@ -182,6 +191,23 @@ impl Runner {
         self.tell(run, Input::Resolved { step, resolution, by, reason }).await
     }
 
+    /// A person wants undone what a step holds, or says that they have undone it by hand; on disk when it returns.
+    pub async fn undo(
+        &self,
+        run: RunId,
+        step: StepKey,
+        is_done: bool,
+        by: Person,
+        reason: String,
+    ) -> Result<RunSummary, Error> {
+        self.tell(run, Input::Undo { step, is_done, by, reason }).await
+    }
+
+    /// What is contained at this moment, by target.
+    pub fn containments(&self) -> Vec<Contained> {
+        self.shared.ledger.all()
+    }
+
     /// A person stops a run; on disk when it returns.
     pub async fn cancel(&self, run: RunId, by: Person, reason: String) -> Result<RunSummary, Error> {
         self.tell(run, Input::Cancelled { by, reason }).await
@@ -237,6 +263,10 @@ impl Runner {
             self.shared.send(run, Input::Admitted);
         }
         for summary in runs {
+            // Before anybody contains anything: what holds already is known.
+            self.shared.ledger.note(summary.run, &summary.workflow, &summary.containments);
+        }
+        for summary in runs {
             self.shared.metrics.note(summary.run, !summary.waiting.is_empty());
             match summary.status {
                 RunStatus::Running => {
@@ -255,7 +285,15 @@ impl Runner {
                     self.shared.timers.set(summary.run, Some(self.shared.clock.now()));
                 }
                 RunStatus::Waiting => self.shared.timers.set(summary.run, summary.wake_at),
-                RunStatus::Succeeded | RunStatus::Failed | RunStatus::Cancelled => {}
+                // It has finished, and holds something: what was under way about that is taken up.
+                RunStatus::Succeeded | RunStatus::Failed | RunStatus::Cancelled => {
+                    let at = if summary.is_busy_undoing() {
+                        Some(self.shared.clock.now())
+                    } else {
+                        summary.wake_at
+                    };
+                    self.shared.timers.set(summary.run, at);
+                }
             }
         }
         info!(runs = runs.len(), under_way, "recovered");

@@ -1,6 +1,7 @@
 //! The JSON API, below `/api/v1`. Every route asks for a token.
 
 mod approvals;
+mod containments;
 mod runs;
 mod workflows;
 
@@ -16,6 +17,8 @@ pub(crate) fn router() -> Router<App> {
         .route("/api/v1/runs/{run}/journal", get(runs::journal))
         .route("/api/v1/runs/{run}/cancel", post(runs::cancel))
         .route("/api/v1/runs/{run}/steps/{step}/resolve", post(approvals::resolve))
+        .route("/api/v1/runs/{run}/steps/{step}/undo", post(containments::undo))
+        .route("/api/v1/containments", get(containments::list))
         .route("/api/v1/workflows", get(workflows::list))
         .route("/api/v1/workflows/{name}/runs", post(workflows::start))
         .route("/api/v1/approvals", get(approvals::list))

@@ -223,7 +223,7 @@ impl Shared {
                 row.insert(self.indexed_summary(run)?);
             }
         }
-        let unfinished = rows.into_values().flatten().filter(|row| !row.status.is_finished());
+        let unfinished = rows.into_values().flatten().filter(|row| !row.is_over());
         Ok(unfinished.map(|row| self.mark(row)).collect())
     }
 

@@ -12,6 +12,9 @@ const VERSION: u8 = 1;
 const FIXED: usize = 65;
 /// The summary of a longer row stays in the journal; sled does not keep large values safe.
 const LONGEST: usize = 3500;
+const WAITS: u8 = 1;
+/// It has finished, and facts may follow: what it holds is still to be undone.
+const UNSETTLED: u8 = 2;
 const HERE: u8 = 0;
 const IN_JOURNAL: u8 = 1;
 
@@ -19,6 +22,8 @@ const IN_JOURNAL: u8 = 1;
 pub(crate) struct Row {
     pub(crate) status: RunStatus,
     pub(crate) waits_for_people: bool,
+    /// Whether nothing follows any more.
+    pub(crate) is_over: bool,
     pub(crate) next_seq: u32,
     pub(crate) updated_at: Timestamp,
     pub(crate) workflow: u32,
@@ -52,6 +57,7 @@ impl Row {
         Row {
             status: summary.status,
             waits_for_people: !summary.waiting.is_empty(),
+            is_over: summary.is_over(),
             next_seq: summary.next_seq,
             updated_at: summary.updated_at,
             workflow: keys::short_hash(&summary.workflow),
@@ -67,7 +73,7 @@ impl Row {
             keys::of_run(&keys::status_prefix(self.status), run),
             keys::of_run(&keys::workflow_prefix(self.workflow), run),
         ];
-        if self.status.is_finished() {
+        if self.is_over {
             all.push(keys::finished(self.updated_at, run));
         } else {
             all.push(keys::of_run(&[keys::UNFINISHED], run));
@@ -81,7 +87,9 @@ impl Row {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(FIXED + 512);
         out.extend_from_slice(&[VERSION, keys::status_prefix(self.status)[1]]);
-        out.extend_from_slice(&[u8::from(self.waits_for_people), u8::from(self.dedupe.is_some())]);
+        let is_unsettled = self.status.is_finished() && !self.is_over;
+        let flags = u8::from(self.waits_for_people) | if is_unsettled { UNSETTLED } else { 0 };
+        out.extend_from_slice(&[flags, u8::from(self.dedupe.is_some())]);
         out.extend_from_slice(&self.next_seq.to_be_bytes());
         out.extend_from_slice(&self.updated_at.as_millis().to_be_bytes());
         out.extend_from_slice(&self.workflow.to_be_bytes());
@@ -123,9 +131,11 @@ impl Row {
         if fixed[0] != VERSION {
             return None;
         }
+        let status = status(fixed[1])?;
         Some(Row {
-            status: status(fixed[1])?,
-            waits_for_people: fixed[2] != 0,
+            status,
+            waits_for_people: fixed[2] & WAITS != 0,
+            is_over: status.is_finished() && fixed[2] & UNSETTLED == 0,
             next_seq: number(4)?,
             updated_at: time(8)?,
             workflow: number(16)?,

@@ -115,7 +115,7 @@ impl State {
 
     fn prune(&mut self, finished_before: Timestamp) -> u64 {
         let is_over = |run: &Run| {
-            run.summary.status.is_finished()
+            run.summary.is_over()
                 && run.summary.updated_at < finished_before
                 && run.dedupe.as_ref().is_none_or(|dedupe| dedupe.until <= finished_before)
         };
@@ -162,7 +162,7 @@ impl Store for MemoryStore {
         let fence = Fence(state.last_fence);
         state.claimed = Some(fence);
         let rows = state.runs.values().map(|run| &run.summary);
-        let runs = rows.filter(|row| !row.status.is_finished()).cloned().collect();
+        let runs = rows.filter(|row| !row.is_over()).cloned().collect();
         Ok(Claim { fence, runs })
     }
 

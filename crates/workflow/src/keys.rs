@@ -37,6 +37,8 @@ pub(crate) enum Form {
     Word(&'static [&'static str]),
     /// A list of classes of failures.
     Classes,
+    /// A list of ends of a run.
+    Moments,
     /// Anything with a name.
     Values,
     /// Any value.
@@ -49,6 +51,8 @@ pub(crate) enum Form {
     Parameters,
     /// A map with these keys.
     Object(&'static [Key]),
+    /// A map with these keys, or false.
+    ObjectOrFalse(&'static [Key]),
     /// A list of triggers.
     Triggers,
     /// A list of steps, of at most so many.
@@ -193,6 +197,34 @@ pub(crate) const STEP: &[Key] = &[
         "fail: what is behind it is stopped, and the run fails. continue: the steps behind it go on.",
     ),
     key("approval", Form::Object(GATE), "The gate of the step: people are asked before it is performed."),
+    key(
+        "on_doubt",
+        Form::Word(&["retry", "same_key", "ask"]),
+        "What an unknown outcome means, for nodes that leave the effect to the step.",
+    ),
+    key(
+        "verify",
+        Form::ObjectOrFalse(VERIFY),
+        "How long to look whether it happened, for nodes that can be verified; false: not at all.",
+    ),
+    key("undo", Form::Object(UNDO), "When it is undone, for nodes that have an inverse."),
+];
+
+/// What `verify` holds.
+pub(crate) const VERIFY: &[Key] = &[
+    key("within", Form::Duration, "How long to go on looking. Then nobody knows, and a person is asked."),
+    key("every", Form::Duration, "How long to wait from look to look."),
+];
+
+/// What `undo` holds.
+pub(crate) const UNDO: &[Key] = &[
+    key(
+        "after",
+        Form::Template,
+        "So long after it was sent, as a duration. The timer is on disk before anything is sent.",
+    ),
+    key("on", Form::Moments, "As soon as the run has ended so: a list of failed and cancelled."),
+    key("approval", Form::Object(UNDO_GATE), "People are asked before it is undone by the clock or by `on`."),
 ];
 
 /// What `retry` holds.
@@ -234,6 +266,9 @@ pub(crate) const QUESTION: &[Key] = &[ASK, SHOW, FROM, REASON, EXPIRES];
 
 /// What the gate of a step holds.
 pub(crate) const GATE: &[Key] = &[ASK, SHOW, FROM, REASON, EXPIRES, SKIP_IF];
+
+/// What the gate of an undo holds: the question stands until somebody answers it.
+pub(crate) const UNDO_GATE: &[Key] = &[ASK, SHOW, FROM, REASON];
 
 /// Who is asked.
 pub(crate) const ASKED: &[Key] = &[

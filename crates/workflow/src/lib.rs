@@ -29,7 +29,8 @@ pub use draw::{Format, draw};
 pub use graph::Graph;
 pub use load::{Bundle, Draft, Signature, load};
 pub use manifest::{
-    Action, Effect, EngineNode, FailureRule, Input, InputKind, Manifest, NativeNode, OnDoubt, Request, digest,
+    Action, After, Effect, EngineNode, FailureRule, Input, InputKind, Inverse, Manifest, NativeNode, OnDoubt,
+    Otherwise, Request, Verify, digest,
 };
 pub use parallel::in_parallel;
 pub use reference::{language, reference};
@@ -37,6 +38,6 @@ pub use rule::{About, Example, Rule};
 pub use schedule::{Missed, Schedule};
 pub use schema::schema;
 pub use workflow::{
-    Approval, Concurrency, Dedupe, Each, Needs, OnConflict, OnError, OnItemError, Retry, RetryOn, Step,
-    Trigger, Workflow,
+    Approval, Concurrency, Dedupe, Each, Look, Needs, OnConflict, OnError, OnItemError, Retry, RetryOn, Step,
+    Trigger, Undo, Workflow,
 };

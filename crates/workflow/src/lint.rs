@@ -12,7 +12,7 @@ use expr::Reference;
 use crate::diagnostic::Diagnostic;
 use crate::manifest::EngineNode;
 use crate::rule::Rule;
-use crate::workflow::{Step, Workflow};
+use crate::workflow::{Approval, Step, Workflow};
 use crate::yaml::{Node, Object, suggest};
 
 /// What can be read everywhere. Beside it stand `alert`, or `inputs` in a playbook that others call; `error` in
@@ -69,16 +69,20 @@ fn check_step_references(node: &Node<'_>, index: usize, step: &Step, workflow: &
     for (name, values) in &step.inputs {
         checker.check(&node.below(&format!("/with/{name}")), values.references());
     }
+    if let Some(after) = step.undo.as_ref().and_then(|undo| undo.after.as_ref()) {
+        checker.check(&node.below("/undo/after"), after.references());
+    }
+    if let Some(approval) = step.inverse.as_ref().and_then(|inverse| inverse.approval.as_ref()) {
+        // Asked when all steps have settled.
+        let checker = References { workflow, before: None, own: checker.own.clone() };
+        checker.check_question(&node.below("/undo/approval"), approval);
+    }
     let Some(approval) = &step.approval else { return };
     let is_gate = step.node.engine_node() != Some(EngineNode::Approval);
     let place = node.below(if is_gate { "/approval" } else { "/with" });
-    checker.check(&place.below("/ask"), approval.ask.references());
+    checker.check_question(&place, approval);
     if let Some(skip_if) = &approval.skip_if {
         checker.check(&place.below("/skip_if"), skip_if.references());
-    }
-    for (index, path) in approval.show.iter().enumerate() {
-        let reference = Reference::optional(path.clone());
-        checker.check(&place.below(&format!("/show/{index}")), [&reference]);
     }
 }
 
@@ -99,6 +103,14 @@ impl References<'_> {
                 finding.help = help;
                 node.report(finding);
             }
+        }
+    }
+
+    fn check_question(&self, place: &Node<'_>, approval: &Approval) {
+        self.check(&place.below("/ask"), approval.ask.references());
+        for (index, path) in approval.show.iter().enumerate() {
+            let reference = Reference::optional(path.clone());
+            self.check(&place.below(&format!("/show/{index}")), [&reference]);
         }
     }
 

@@ -1,5 +1,6 @@
 //! From the text of a playbook to a [`Workflow`]: what each key holds.
 
+mod after;
 mod details;
 mod inputs;
 mod signature;
@@ -118,9 +119,9 @@ impl Bundle {
 impl Workflow {
     /// The playbook together with the nodes that it uses.
     pub fn bundle(&self) -> Bundle {
-        let nodes = self.steps.iter().map(|step| (step.node.name.clone(), step.node.text.clone()));
-        let triggers = self.trigger_nodes.iter().map(|node| (node.name.clone(), node.text.clone()));
-        Bundle { workflow: self.text.clone(), nodes: nodes.chain(triggers).collect() }
+        let nodes = self.steps.iter().flat_map(Step::nodes).chain(&self.trigger_nodes);
+        let nodes = nodes.map(|node| (node.name.clone(), node.text.clone()));
+        Bundle { workflow: self.text.clone(), nodes: nodes.collect() }
     }
 }
 

@@ -3,6 +3,8 @@
 //! One YAML file each, also for the nodes that the engine performs itself. It is what the loader checks a playbook
 //! against, what the runner performs, and what `portcullis nodes` prints.
 
+mod after;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -16,6 +18,8 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::keys::{self, names};
 use crate::rule::Rule;
 use crate::yaml::{Document, Node, Object};
+
+pub use after::{After, Inverse, Otherwise, Verify};
 
 /// The description of a node.
 #[derive(Debug, Clone)]
@@ -40,6 +44,8 @@ pub struct Manifest {
     pub inputs: BTreeMap<String, Input>,
     /// Who performs it, and how.
     pub action: Action,
+    /// How one finds out whether it happened, what undoes it, and how long it lasts.
+    pub after: After,
     /// What the description's own tests are; only the crate that performs calls reads them.
     pub tests: Vec<Value>,
     /// The YAML.
@@ -64,6 +70,10 @@ pub enum Effect {
 pub enum OnDoubt {
     /// Calling again does no harm.
     Retry,
+    /// The call carries a key by which the other side knows it: it is sent again with the same one.
+    SameKey,
+    /// Somebody looks.
+    Verify,
     /// A person has to say what became of it.
     Ask,
 }
@@ -202,7 +212,7 @@ pub struct FailureRule {
     pub retry_after: Option<Duration>,
 }
 
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 20] = [
     "node",
     "summary",
     "docs",
@@ -210,6 +220,9 @@ const KEYS: [&str; 17] = [
     "effect",
     "on_doubt",
     "target",
+    "verify",
+    "undo",
+    "lasts",
     "timeout",
     "inputs",
     "request",
@@ -270,13 +283,21 @@ fn read(document: &Document, text: &str) -> Option<Manifest> {
         object.require("on_doubt");
     }
     let target = object.get("target").and_then(|node| node.template());
-    if matches!(effect, Some(None | Some(Effect::Disrupt))) && target.is_none() {
+    let disrupts = matches!(effect, Some(None | Some(Effect::Disrupt)));
+    if disrupts && target.is_none() {
         let message = "a node that disrupts says what it acts on: the key `target` is missing";
         document.report(Diagnostic::new(Rule::MISSING_KEY, object.node().at(), message));
     }
-    if matches!(effect, Some(None | Some(Effect::Disrupt))) && on_doubt == Some(OnDoubt::Retry) {
-        let message = "what may disrupt is never sent again on its own: write `on_doubt: ask`";
+    if disrupts && on_doubt == Some(OnDoubt::Retry) {
+        let message = "what may disrupt is never sent again on its own: write `on_doubt: ask`, or `verify`";
         document.report(Diagnostic::new(Rule::WRONG_VALUE, object.node().below("/on_doubt").at(), message));
+    }
+    let after = after::read(&object, on_doubt, disrupts);
+    if after.undo.is_some() || after.lasts.is_some() {
+        object.require("target");
+    }
+    if on_doubt == Some(OnDoubt::SameKey) {
+        check_key(&object, action.as_ref());
     }
     let inputs = object.get("inputs").map_or_else(BTreeMap::new, |node| read_inputs(&node));
     let tests = object.get("tests").and_then(|node| node.list()).unwrap_or_default();
@@ -291,6 +312,7 @@ fn read(document: &Document, text: &str) -> Option<Manifest> {
         timeout: object.get("timeout").and_then(|node| node.time_limit()).unwrap_or(Duration::from_secs(30)),
         inputs,
         action: action?,
+        after,
         tests: tests.into_iter().map(|test| test.value().clone()).collect(),
         text: text.to_owned(),
         digest: digest(text),
@@ -306,7 +328,26 @@ const MANIFEST_EFFECTS: [(&str, Option<Effect>); 4] = [
     ("disrupt", Some(Effect::Disrupt)),
     ("declared", None),
 ];
-const ON_DOUBT: [(&str, OnDoubt); 2] = [("retry", OnDoubt::Retry), ("ask", OnDoubt::Ask)];
+const ON_DOUBT: [(&str, OnDoubt); 4] = [
+    ("retry", OnDoubt::Retry),
+    ("same_key", OnDoubt::SameKey),
+    ("verify", OnDoubt::Verify),
+    ("ask", OnDoubt::Ask),
+];
+
+/// A call that is known by its key has to carry it.
+fn check_key(object: &Object<'_>, action: Option<&Action>) {
+    let Some(Action::Request(request)) = action else { return };
+    let values = [&request.query, &request.headers, &request.json];
+    let references = values.into_iter().flatten().flat_map(ValueTemplate::references);
+    let mut references = references.chain(request.path.references());
+    if !references.any(|reference| reference.text() == "call.key") {
+        let message =
+            "`on_doubt: same_key` needs `{{ call.key }}` in the request: the key by which it is known";
+        let at = object.node().below("/on_doubt").at();
+        object.node().report(Diagnostic::new(Rule::MISSING_KEY, at, message));
+    }
+}
 
 fn read_name(node: &Node<'_>) -> Option<String> {
     let name = node.string()?;

@@ -67,12 +67,25 @@ fn write_node(page: &mut String, node: &Manifest) {
 fn effect_and_doubt(node: &Manifest) -> String {
     let again = "When nobody knows whether a call arrived, it is made again.";
     let asked = "When nobody knows whether a call arrived, a person says what became of it.";
+    let looked = node.after.verify.as_ref().map(|verify| {
+        let when =
+            if verify.only_in_doubt { "When nobody knows whether a call arrived" } else { "After each call" };
+        format!("{when}, `{}` looks whether it happened.", verify.uses)
+    });
+    let doubt = match node.on_doubt {
+        OnDoubt::Retry => again.to_owned(),
+        OnDoubt::SameKey => {
+            "When nobody knows whether a call arrived, it is made again with the same key.".to_owned()
+        }
+        OnDoubt::Verify => looked.unwrap_or_default(),
+        OnDoubt::Ask => asked.to_owned(),
+    };
+    let undo = node.after.undo.as_ref().map_or(String::new(), |undo| format!(" `{}` undoes it.", undo.uses));
     match (node.effect, node.on_doubt) {
         (Some(Effect::Read), _) => format!("Effect: reads. {again}"),
-        (Some(Effect::Write), OnDoubt::Retry) => format!("Effect: writes what disturbs nobody. {again}"),
-        (Some(Effect::Write), OnDoubt::Ask) => format!("Effect: writes what disturbs nobody. {asked}"),
+        (Some(Effect::Write), _) => format!("Effect: writes what disturbs nobody. {doubt}{undo}"),
         (Some(Effect::Disrupt), _) => {
-            format!("Effect: **disrupts**: somebody has to be asked before. {asked}")
+            format!("Effect: **disrupts**: somebody has to be asked before. {doubt}{undo}")
         }
         (None, _) => format!(
             "Effect: the step says it, with `effect`. {asked} Where the step only reads, it is made again."

@@ -77,6 +77,10 @@ fn form(form: Form) -> Value {
         Form::Kind => json!({ "type": "string", "enum": kind_names() }),
         Form::Parameters => json!({ "type": "object", "additionalProperties": object(keys::INPUT) }),
         Form::Object(keys) => Value::Object(object(keys)),
+        Form::ObjectOrFalse(keys) => json!({ "anyOf": [{ "const": false }, object(keys)] }),
+        Form::Moments => {
+            json!({ "type": "array", "minItems": 1, "items": { "enum": ["failed", "cancelled"] } })
+        }
         Form::Triggers => json!({ "type": "array", "items": { "$ref": "#/definitions/trigger" } }),
         Form::Steps(most) => {
             json!({ "type": "array", "minItems": 1, "maxItems": most, "items": { "$ref": "#/definitions/step" } })
@@ -136,13 +140,32 @@ fn rule(keys: &[Key], node: &Manifest) -> Value {
 /// The keys that mean nothing for this node.
 fn refused(node: &Manifest) -> &'static [&'static str] {
     match node.engine_node() {
-        Some(EngineNode::Approval) => {
-            &["effect", "approval", "on_error", "retry", "until", "connection", "timeout", "foreach"]
+        Some(EngineNode::Approval) => &[
+            "effect",
+            "approval",
+            "on_error",
+            "retry",
+            "until",
+            "connection",
+            "timeout",
+            "foreach",
+            "on_doubt",
+            "verify",
+            "undo",
+        ],
+        Some(EngineNode::Workflow) => {
+            &["effect", "approval", "retry", "until", "connection", "timeout", "on_doubt", "verify", "undo"]
         }
-        Some(EngineNode::Workflow) => &["effect", "approval", "retry", "until", "connection", "timeout"],
-        Some(EngineNode::Set | EngineNode::Delay) => &["effect", "retry", "until", "connection", "timeout"],
-        None if node.effect.is_some() => &["effect"],
-        None => &[],
+        Some(EngineNode::Set | EngineNode::Delay) => {
+            &["effect", "retry", "until", "connection", "timeout", "on_doubt", "verify", "undo"]
+        }
+        None => match (node.effect.is_some(), node.after.verify.is_some(), node.after.undo.is_some()) {
+            (true, true, true) => &["effect", "on_doubt"],
+            (true, true, false) => &["effect", "on_doubt", "undo"],
+            (true, false, true) => &["effect", "on_doubt", "verify"],
+            (true, false, false) => &["effect", "on_doubt", "verify", "undo"],
+            (false, ..) => &["verify", "undo"],
+        },
     }
 }
 

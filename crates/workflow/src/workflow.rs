@@ -9,7 +9,7 @@ use model::{Asked, Digest, FailureClass, Mode, StepId, TriggerKind};
 use serde_json::{Map, Value};
 
 use crate::graph::Graph;
-use crate::manifest::{Effect, EngineNode, Input, Manifest, OnDoubt};
+use crate::manifest::{Effect, EngineNode, Input, Manifest, OnDoubt, Verify};
 use crate::schedule::Schedule;
 
 /// A workflow that has been read and checked.
@@ -131,6 +131,32 @@ pub struct Step {
     pub on_error: OnError,
     /// The gate before it; for an approval that is a step of its own, the question itself.
     pub approval: Option<Approval>,
+    /// How one finds out whether it happened.
+    pub verify: Option<Box<Look>>,
+    /// The step that undoes it: never one of the workflow's own, and with inputs over `inputs` and `call` of this one.
+    pub inverse: Option<Box<Step>>,
+    /// When it is undone without anybody's asking for it.
+    pub undo: Option<Undo>,
+}
+
+/// How one finds out whether a step happened.
+#[derive(Debug, Clone)]
+pub struct Look {
+    /// The node that looks.
+    pub node: Arc<Manifest>,
+    /// What it looks with and for; the times are those of the step.
+    pub verify: Verify,
+}
+
+/// When a step is undone without anybody's asking for it.
+#[derive(Debug, Clone)]
+pub struct Undo {
+    /// So long after it was sent, as a duration.
+    pub after: Option<Template>,
+    /// As soon as the run has failed.
+    pub on_failed: bool,
+    /// As soon as the run was cancelled.
+    pub on_cancelled: bool,
 }
 
 /// The steps that a step needs, as indices into the workflow's steps, in the order in which they are listed.
@@ -256,6 +282,13 @@ impl Workflow {
 }
 
 impl Step {
+    /// The nodes that it takes to perform the step, to look whether it happened, and to undo it.
+    pub fn nodes(&self) -> Vec<&Arc<Manifest>> {
+        let looks = self.verify.iter().map(|look| &look.node);
+        let inverse = self.inverse.iter().flat_map(|inverse| inverse.nodes());
+        std::iter::once(&self.node).chain(looks).chain(inverse).collect()
+    }
+
     /// The playbook that the step calls.
     pub fn callee(&self) -> Option<&str> {
         let is_call = self.node.engine_node() == Some(EngineNode::Workflow);

@@ -48,7 +48,9 @@ impl Run {
         names.push(&by.name);
         let reason = reason.unwrap_or("no reason given");
         let word = json!({ "decision": decision, "by": names.join(", "), "at": at, "reason": reason });
+        let (is_undo, is_guardrail) = (place.is_undo, request.guardrail.is_some());
         let next = match decision {
+            Decision::Reject if is_undo => return Ok(Some(self.keep(place))),
             Decision::Reject => State::Rejected,
             Decision::Approve => {
                 asking.approved_by.push(by.clone());
@@ -61,6 +63,10 @@ impl Run {
                 }
             }
         };
+        self.state_mut(place).is_asked |= is_guardrail && decision == Decision::Approve;
+        if is_undo {
+            return Ok(Some(next));
+        }
         if place.item.is_some() && decision == Decision::Reject {
             let message = format!("{} said no: {reason}", by.name);
             self.keep_failure(place, &Failure::new(FailureClass::Resolved, message));
@@ -98,8 +104,11 @@ impl Run {
             return Err(illegal(step, "resolved", &self.state_at(place).state));
         };
         match resolution {
-            Resolution::SendAgain if self.is_cancelled => Err("a cancelled run sends nothing".to_owned()),
+            Resolution::SendAgain if self.is_cancelled && !place.is_undo => {
+                Err("a cancelled run sends nothing".to_owned())
+            }
             Resolution::SendAgain => Ok(State::Ready(prepared.clone())),
+            Resolution::Failed if place.is_undo => Ok(self.keep(place)),
             Resolution::Failed => {
                 let message = format!("{} says that it did not happen: {reason}", by.name);
                 self.keep_failure(place, &Failure::new(FailureClass::Resolved, message));
@@ -107,7 +116,9 @@ impl Run {
             }
             Resolution::Ok => {
                 let word = json!({ "resolved_by": by.name, "reason": reason });
-                self.keep_output(place, word.into());
+                if !place.is_undo {
+                    self.keep_output(place, word.into());
+                }
                 Ok(State::Ok)
             }
         }

@@ -14,7 +14,11 @@ use crate::state::{Asking, Called, Each, Prepared, State};
 impl Run {
     pub(super) fn apply_to_step(&mut self, key: &StepKey, record: &Record) -> Result<(), String> {
         let place = self.place(key).ok_or_else(|| format!("there is no step `{key}`"))?;
+        if let Event::AlarmRaised { step, message } = &record.event {
+            return self.alarm_raised(place, step, message, record.at);
+        }
         if let Some(next) = self.next_state(place, record)? {
+            self.note_held(place, &next, record);
             self.enter(place, next, record);
         }
         Ok(())
@@ -23,18 +27,43 @@ impl Run {
     /// What a fact makes of the step; nothing where the step only takes note of it.
     fn next_state(&mut self, place: Place, record: &Record) -> Result<Option<State>, String> {
         let next = match &record.event {
-            Event::StepStarted { step, attempt, inputs, target } => {
+            Event::StepStarted { step, attempt, inputs, target, holds } => {
                 let prepared = Prepared { inputs: inputs.clone(), target: target.clone() };
-                self.started(place, step, *attempt, prepared)?
+                let next = self.started(place, step, *attempt, prepared)?;
+                self.note_intent(place, target.as_ref(), holds.as_ref(), record.at);
+                next
             }
+            Event::StepPrepared { step, inputs, target } => {
+                let prepared = Prepared { inputs: inputs.clone(), target: target.clone() };
+                self.prepared(place, step, prepared)?
+            }
+            Event::StepJoined { step, by, inputs: _, target, holds } => {
+                self.joined(place, step, *by, target, holds, record.at)?
+            }
+            Event::VerifyStarted { step, output, failure, inputs, until } => {
+                self.verify_started(place, step, output.as_ref(), failure.as_ref(), inputs, *until)?
+            }
+            Event::LookedInVain { step, look, again_at, .. } => {
+                self.looked_in_vain(place, step, *look, *again_at)?
+            }
+            Event::LookStarted { step, look } => self.look_started(place, step, *look)?,
+            Event::StepUnknown { step, failure, again_at } => {
+                let State::Running(prepared) = &self.state_at(place).state else {
+                    return Err(illegal(step, "unknown", &self.state_at(place).state));
+                };
+                State::Unsure(prepared.clone(), failure.clone(), *again_at)
+            }
+            Event::UndoDue { step, why } => self.undo_due(place, step, why)?,
+            Event::LetGo { step, how } => self.let_go(place, step, how)?,
             Event::StepSucceeded { step, output } => self.succeeded(place, step, output)?,
             Event::StepFailed { step, failure, retry_at } => self.failed(place, step, failure, *retry_at)?,
             Event::StepSkipped { step, reason } => self.skipped(place, step, reason)?,
             Event::StepInDoubt { step, failure } => {
-                let State::Running(prepared) = &self.state_at(place).state else {
-                    return Err(illegal(step, "in doubt", &self.state_at(place).state));
-                };
-                State::InDoubt(prepared.clone(), failure.clone())
+                let next = self.in_doubt(place, step, failure)?;
+                if place.is_undo {
+                    self.keep_failure(place, failure);
+                }
+                next
             }
             Event::DelayStarted { step, until } => {
                 self.expect_pending(place, step, "delayed")?;
@@ -53,7 +82,9 @@ impl Run {
                 State::Called(Box::new(Called { run: *run, workflow, inputs }))
             }
             Event::ApprovalRequested { step, request } => {
-                self.expect_pending(place, step, "put before people")?;
+                if !matches!(self.state_at(place).state, State::Ready(_)) {
+                    self.expect_pending(place, step, "put before people")?;
+                }
                 let asking = Asking { request: request.as_ref().clone(), approved_by: Vec::new() };
                 State::Asking(Box::new(asking))
             }
@@ -71,6 +102,8 @@ impl Run {
             | Event::RunAdmitted
             | Event::RunCancelled { .. }
             | Event::RunTimedOut
+            | Event::AlertJoined { .. }
+            | Event::AlarmRaised { .. }
             | Event::RunFinished { .. } => return Err("the fact is about no step".to_owned()),
         };
         Ok(Some(next))
@@ -86,10 +119,12 @@ impl Run {
         let state = &self.state_at(place).state;
         let is_same = match state {
             State::Pending => true,
-            State::Ready(prepared) | State::Running(prepared) | State::Retrying(prepared, _) => {
-                *prepared == new
-            }
-            State::Delayed(_)
+            State::Ready(prepared)
+            | State::Running(prepared)
+            | State::Unsure(prepared, ..)
+            | State::Retrying(prepared, _) => *prepared == new,
+            State::Verifying(_)
+            | State::Delayed(_)
             | State::Asking(_)
             | State::Called(_)
             | State::Each(_)
@@ -129,10 +164,16 @@ impl Run {
 
     fn succeeded(&mut self, place: Place, step: &StepKey, output: &Arc<Value>) -> Result<State, String> {
         let state = &self.state_at(place).state;
-        if !matches!(state, State::Running(_) | State::Pending | State::Delayed(_) | State::Called(_)) {
+        let is_possible = matches!(
+            state,
+            State::Running(_) | State::Verifying(_) | State::Pending | State::Delayed(_) | State::Called(_)
+        );
+        if !is_possible {
             return Err(illegal(step, "done", state));
         }
-        self.keep_output(place, output.clone());
+        if !place.is_undo {
+            self.keep_output(place, output.clone());
+        }
         Ok(State::Ok)
     }
 
@@ -144,11 +185,21 @@ impl Run {
         retry_at: Option<Timestamp>,
     ) -> Result<State, String> {
         let state = &self.state_at(place).state;
-        if let (State::Running(prepared), Some(at)) = (state, retry_at) {
-            return Ok(State::Retrying(prepared.clone(), at));
+        let prepared = match state {
+            State::Running(prepared) => Some(prepared),
+            State::Verifying(verifying) => Some(&verifying.prepared),
+            _ => None,
+        };
+        if let (Some(prepared), Some(at)) = (prepared, retry_at) {
+            let next = State::Retrying(prepared.clone(), at);
+            if place.is_undo {
+                self.keep_failure(place, failure);
+            }
+            return Ok(next);
         }
-        let is_possible = matches!(state, State::Running(_) | State::Pending | State::Called(_));
-        if !is_possible || retry_at.is_some() {
+        let is_possible =
+            prepared.is_some() || matches!(state, State::Pending | State::Ready(_) | State::Called(_));
+        if !is_possible || place.is_undo || retry_at.is_some() {
             return Err(illegal(step, "failed", state));
         }
         self.keep_failure(place, failure);

@@ -150,6 +150,9 @@ pub(super) fn of(workflow: &Workflow, played: &Played) -> Coverage {
         let Some((index, step)) = index.and_then(|index| Some((index, workflow.steps.get(index)?))) else {
             continue;
         };
+        if record.event.step().is_some_and(|key| key.is_undo) {
+            continue;
+        }
         let (reach, branch) = shown(step, &record.event, &mut approvals);
         let part = coverage.parts.get_mut(conditions + index).expect("each step has its part");
         part.reach = part.reach.max(Some(reach));
@@ -167,6 +170,7 @@ fn shown(step: &Step, event: &Event, approvals: &mut BTreeMap<StepKey, u32>) -> 
         }
         Event::StepStarted { .. }
         | Event::StepSucceeded { .. }
+        | Event::StepJoined { .. }
         | Event::ChildStarted { .. }
         | Event::DelayStarted { .. } => (Reach::Performed, vec![Branch::IfTrue]),
         Event::ApprovalRequested { step: key, .. } => {
@@ -208,6 +212,15 @@ fn shown(step: &Step, event: &Event, approvals: &mut BTreeMap<StepKey, u32>) -> 
         | Event::RunHeld { .. }
         | Event::RunAdmitted
         | Event::RunTimedOut
+        | Event::StepPrepared { .. }
+        | Event::VerifyStarted { .. }
+        | Event::LookedInVain { .. }
+        | Event::LookStarted { .. }
+        | Event::StepUnknown { .. }
+        | Event::UndoDue { .. }
+        | Event::AlarmRaised { .. }
+        | Event::LetGo { .. }
+        | Event::AlertJoined { .. }
         | Event::RunCancelled { .. }
         | Event::RunFinished { .. } => (Reach::NotPerformed, Vec::new()),
     }

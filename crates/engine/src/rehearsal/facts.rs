@@ -12,7 +12,8 @@ enum Rest {
     Class,
 }
 
-const OF_RUN: [(&str, Rest); 9] = [
+const OF_RUN: [(&str, Rest); 10] = [
+    ("alert again", Rest::Nothing),
     ("queued", Rest::Nothing),
     ("dropped", Rest::Nothing),
     ("admitted", Rest::Nothing),
@@ -23,7 +24,15 @@ const OF_RUN: [(&str, Rest); 9] = [
     ("cancelled", Rest::Nothing),
     ("cancelled by ", Rest::Name),
 ];
-const OF_STEP: [(&str, Rest); 28] = [
+const OF_STEP: [(&str, Rest); 36] = [
+    ("prepared", Rest::Nothing),
+    ("joined", Rest::Nothing),
+    ("taken", Rest::Nothing),
+    ("unknown", Rest::Nothing),
+    ("not seen", Rest::Nothing),
+    ("due", Rest::Nothing),
+    ("alarm", Rest::Nothing),
+    ("let go", Rest::Nothing),
     ("started", Rest::Nothing),
     ("started again", Rest::Nothing),
     ("ok", Rest::Nothing),
@@ -76,6 +85,7 @@ fn of_run(event: &Event) -> Vec<String> {
         Event::RunHeld { then: Held::Dropped, .. } => vec!["dropped".to_owned()],
         Event::RunAdmitted => vec!["admitted".to_owned()],
         Event::RunTimedOut => vec!["timed out".to_owned()],
+        Event::AlertJoined { .. } => vec!["alert again".to_owned()],
         Event::TriggerFailed { .. }
         | Event::StepStarted { .. }
         | Event::StepSucceeded { .. }
@@ -89,6 +99,15 @@ fn of_run(event: &Event) -> Vec<String> {
         | Event::ApprovalRequested { .. }
         | Event::ApprovalDecided { .. }
         | Event::ApprovalExpired { .. }
+        | Event::StepPrepared { .. }
+        | Event::StepJoined { .. }
+        | Event::VerifyStarted { .. }
+        | Event::LookedInVain { .. }
+        | Event::LookStarted { .. }
+        | Event::StepUnknown { .. }
+        | Event::UndoDue { .. }
+        | Event::AlarmRaised { .. }
+        | Event::LetGo { .. }
         | Event::Resolved { .. } => Vec::new(),
     }
 }
@@ -114,6 +133,14 @@ fn of_step(event: &Event) -> Vec<String> {
             SkipReason::Shadow { .. } => vec!["skipped".to_owned(), "held back".to_owned()],
         },
         Event::StepInDoubt { .. } => vec!["in doubt".to_owned()],
+        Event::StepPrepared { .. } => vec!["prepared".to_owned()],
+        Event::StepJoined { .. } => vec!["ok".to_owned(), "joined".to_owned()],
+        Event::VerifyStarted { failure: None, .. } => vec!["taken".to_owned()],
+        Event::VerifyStarted { .. } | Event::StepUnknown { .. } => vec!["unknown".to_owned()],
+        Event::LookedInVain { .. } => vec!["not seen".to_owned()],
+        Event::UndoDue { .. } => vec!["due".to_owned()],
+        Event::AlarmRaised { .. } => vec!["alarm".to_owned()],
+        Event::LetGo { .. } => vec!["let go".to_owned()],
         Event::DelayStarted { .. } => vec!["waits".to_owned()],
         Event::ApprovalRequested { .. } => vec!["asked".to_owned()],
         Event::ApprovalDecided { decision, by, .. } => match decision {
@@ -134,6 +161,8 @@ fn of_step(event: &Event) -> Vec<String> {
         | Event::RunHeld { .. }
         | Event::RunAdmitted
         | Event::RunTimedOut
+        | Event::AlertJoined { .. }
+        | Event::LookStarted { .. }
         | Event::RunCancelled { .. }
         | Event::RunFinished { .. } => Vec::new(),
     }

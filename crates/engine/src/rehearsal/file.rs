@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Decision, Mode, Outcome, Resolution, RunStatus, StepId, StepStatus, TriggerKind};
+use model::{Decision, Mode, Outcome, Resolution, RunStatus, StepId, StepKey, StepStatus, TriggerKind};
 use serde_json::Value;
 
 pub(super) use read::read;
@@ -19,7 +19,8 @@ pub(super) struct Test {
     pub(super) alert: Arc<Value>,
     pub(super) trigger: TriggerKind,
     pub(super) mode: Option<Mode>,
-    pub(super) mocks: BTreeMap<StepId, Mock>,
+    /// By the step, or its undo; never by an item.
+    pub(super) mocks: BTreeMap<StepKey, Mock>,
     pub(super) answers: BTreeMap<StepId, Answers>,
     pub(super) resolutions: BTreeMap<StepId, Vec<Resolved>>,
     pub(super) cancel: Option<Cancel>,
@@ -47,6 +48,9 @@ pub(super) struct Reply {
     pub(super) outcome: Outcome,
     /// How long the call takes.
     pub(super) takes: Duration,
+    /// What the node gives that looks whether it happened: to each look its own, the last one again and again. None:
+    /// it sees that it happened.
+    pub(super) looks: Vec<Arc<Value>>,
 }
 
 /// What people answer when they are asked.
@@ -131,6 +135,15 @@ impl Lines {
 }
 
 impl Mock {
+    /// Whether it says what a look gives.
+    pub(super) fn tells_looks(&self) -> bool {
+        match self {
+            Mock::Always(reply) => !reply.looks.is_empty(),
+            Mock::Successive(replies) => replies.iter().any(|reply| !reply.looks.is_empty()),
+            Mock::Items(mocks) => mocks.iter().any(Mock::tells_looks),
+        }
+    }
+
     /// What the world answers to this attempt, from 1, of a step or of one of its items.
     pub(super) fn reply(&self, item: Option<u32>, attempt: u32) -> Option<&Reply> {
         match self {

@@ -168,6 +168,16 @@ fn outputs(test: &Test, journal: &[Record], problems: &mut Vec<Problem>) {
         Event::RunFinished { outputs, errors, .. } => Some((outputs, errors)),
         Event::RunStarted { .. }
         | Event::TriggerFailed { .. }
+        | Event::StepPrepared { .. }
+        | Event::StepJoined { .. }
+        | Event::VerifyStarted { .. }
+        | Event::LookedInVain { .. }
+        | Event::LookStarted { .. }
+        | Event::StepUnknown { .. }
+        | Event::UndoDue { .. }
+        | Event::AlarmRaised { .. }
+        | Event::LetGo { .. }
+        | Event::AlertJoined { .. }
         | Event::StepStarted { .. }
         | Event::StepSucceeded { .. }
         | Event::StepFailed { .. }
@@ -229,9 +239,11 @@ fn given<'a>(run: &Run, journal: &'a [Record]) -> BTreeMap<StepId, &'a Value> {
     let mut given = BTreeMap::new();
     for record in journal {
         let (step, inputs) = match &record.event {
-            Event::StepStarted { step, inputs, .. } | Event::ChildStarted { step, inputs, .. } => {
-                (step, inputs)
-            }
+            event if event.step().is_some_and(|step| step.is_undo) => continue,
+            Event::StepStarted { step, inputs, .. }
+            | Event::StepPrepared { step, inputs, .. }
+            | Event::StepJoined { step, inputs, .. }
+            | Event::ChildStarted { step, inputs, .. } => (step, inputs),
             Event::StepSkipped { step, reason: SkipReason::Shadow { inputs, .. } } => (step, inputs),
             Event::ApprovalRequested { step, request } => match &request.inputs {
                 Some(inputs) => (step, inputs),
@@ -240,6 +252,14 @@ fn given<'a>(run: &Run, journal: &'a [Record]) -> BTreeMap<StepId, &'a Value> {
             // What `set` gives is what it was given.
             Event::StepSucceeded { step, output } if is_set(run, &step.step) => (step, output),
             Event::RunStarted { .. }
+            | Event::VerifyStarted { .. }
+            | Event::LookedInVain { .. }
+            | Event::LookStarted { .. }
+            | Event::StepUnknown { .. }
+            | Event::UndoDue { .. }
+            | Event::AlarmRaised { .. }
+            | Event::LetGo { .. }
+            | Event::AlertJoined { .. }
             | Event::TriggerFailed { .. }
             | Event::StepSucceeded { .. }
             | Event::StepFailed { .. }

@@ -6,14 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use expr::Condition;
 use model::{
     Event, Outcome, Record, RunId, RunStatus, StepId, StepKey, Timestamp, Trigger, TriggerKind, WaitingFor,
 };
 use workflow::{Step, Workflow};
 
-use super::file::{Answers, Reply, Test};
+use super::file::{Answers, Mock, Reply, Test};
 use super::{Problem, Pure, story};
-use crate::{Child, Command, Input, Rejected, Run, Start, start_scope};
+use crate::{Child, Command, Input, Rejected, Run, Start, Verdict, start_scope};
 
 /// The run of every test: `00000000-0000-7000-8000-000000000000`.
 const RUN: RunId = RunId::from_bytes([0, 0, 0, 0, 0, 0, 0x70, 0, 0x80, 0, 0, 0, 0, 0, 0, 0]);
@@ -117,10 +118,31 @@ fn check_start(workflow: &Workflow, kind: TriggerKind, whens: &[When]) -> Result
     })
 }
 
+/// Where a test does not say what a look gives, the look sees that it happened.
+fn see_what_happens(step: &mut Step, key: StepKey, test: &Test) {
+    let is_told = test.mocks.get(&key).is_some_and(Mock::tells_looks);
+    let Some(look) = step.verify.as_deref_mut().filter(|_| !is_told) else { return };
+    look.verify.expect = Condition::compile("true").expect("this is a condition");
+    look.verify.output = None;
+}
+
+/// Under which name a test says what is answered.
+fn mocked(key: &StepKey) -> StepKey {
+    StepKey { item: None, ..key.clone() }
+}
+
 fn in_mode(workflow: &Arc<Workflow>, test: &Test) -> Arc<Workflow> {
     let mut workflow = workflow.clone();
     if let Some(mode) = test.mode {
         Arc::make_mut(&mut workflow).mode = mode;
+    }
+    if workflow.steps.iter().any(|step| step.verify.is_some() || step.inverse.is_some()) {
+        let workflow = Arc::make_mut(&mut workflow);
+        for step in &mut workflow.steps {
+            see_what_happens(step, StepKey::from(step.id.clone()), test);
+            let undo = StepKey::from(step.id.clone()).undo();
+            step.inverse.iter_mut().for_each(|inverse| see_what_happens(inverse, undo.clone(), test));
+        }
     }
     workflow
 }
@@ -166,6 +188,8 @@ struct UnderWay {
 enum Call {
     /// An attempt of a step.
     Attempt(u32),
+    /// A look whether it happened.
+    Look(u32),
     /// The run that performs a step.
     Child(RunId),
 }
@@ -173,7 +197,20 @@ enum Call {
 impl Stage<'_> {
     /// Does the next thing; false where nothing is left to be done.
     fn turn(&mut self) -> bool {
-        self.end_call() || self.call() || self.call_playbook() || self.speak() || self.pass_time()
+        self.end_call()
+            || self.clear()
+            || self.call()
+            || self.call_playbook()
+            || self.speak()
+            || self.pass_time()
+    }
+
+    /// Nobody but the test stands in the way, and what it does nobody else has done.
+    fn clear(&mut self) -> bool {
+        let Some(clearance) = self.run.clearances().into_iter().next() else { return false };
+        let cleared = Input::Cleared { step: clearance.step, verdict: Verdict::Go };
+        self.tell(cleared).expect("what waits for a clearance takes it");
+        true
     }
 
     fn call(&mut self) -> bool {
@@ -183,14 +220,20 @@ impl Stage<'_> {
         let Some(command) = self.run.commands().into_iter().find(is_open) else {
             return false;
         };
+        if let Some(look) = command.look {
+            let outcome = self.seen(&command, look);
+            let call = Call::Look(look);
+            self.under_way.insert(command.step, UnderWay { call, outcome, ends_at: self.now });
+            return true;
+        }
         let step = command.step.step.clone();
         *self.played.calls.entry(command.node.name.clone()).or_default() += 1;
         if !self.played.has_crashed && self.test.crash.as_ref() == Some(&step) {
             self.crash(&step);
             return true;
         }
-        let Some(Reply { outcome, takes }) = self.reply(&command) else {
-            let is_mocked = self.test.mocks.contains_key(&step);
+        let Some(Reply { outcome, takes, .. }) = self.reply(&command) else {
+            let is_mocked = self.test.mocks.contains_key(&mocked(&command.step));
             let problem = missing_mock(&command, is_mocked, self.run.workflow().step(&step));
             self.played.problems.push(problem);
             self.played.stuck.insert(step);
@@ -212,8 +255,9 @@ impl Stage<'_> {
         };
         let step = child.parent.step;
         *self.played.calls.entry(child.workflow.clone()).or_default() += 1;
-        let mock = self.test.mocks.get(&step.step);
-        let Some(Reply { outcome, takes }) = mock.and_then(|mock| mock.reply(step.item, 1)).cloned() else {
+        let mock = self.test.mocks.get(&mocked(&step));
+        let Some(Reply { outcome, takes, .. }) = mock.and_then(|mock| mock.reply(step.item, 1)).cloned()
+        else {
             let workflow = &child.workflow;
             let what = format!("`{step}` calls the playbook `{workflow}`, and the test has no mock for it");
             let help = format!("mock: {{ {}: {{ output: {{ ... }} }} }}", step.step);
@@ -227,10 +271,21 @@ impl Stage<'_> {
     }
 
     fn reply(&self, command: &Command) -> Option<Reply> {
-        match self.test.mocks.get(&command.step.step) {
+        let reply = |outcome| Reply { outcome, takes: Duration::ZERO, looks: Vec::new() };
+        match self.test.mocks.get(&mocked(&command.step)) {
             Some(mock) => mock.reply(command.step.item, command.attempt).cloned(),
-            None => (self.pure)(command).map(|outcome| Reply { outcome, takes: Duration::ZERO }),
+            None if command.step.is_undo => Some(reply(Outcome::Succeeded(Arc::default()))),
+            None => (self.pure)(command).map(reply),
         }
+    }
+
+    /// What a look gives.
+    fn seen(&self, command: &Command, look: u32) -> Outcome {
+        let mock = self.test.mocks.get(&mocked(&command.step));
+        let reply = mock.and_then(|mock| mock.reply(command.step.item, command.attempt));
+        let looks = reply.map(|reply| reply.looks.as_slice()).unwrap_or_default();
+        let index = usize::try_from(look).unwrap_or(usize::MAX).saturating_sub(1);
+        Outcome::Succeeded(looks.get(index).or(looks.last()).cloned().unwrap_or_default())
     }
 
     fn end_call(&mut self) -> bool {
@@ -245,6 +300,7 @@ impl Stage<'_> {
         let late = format!("the answer to {step} counts no more");
         let input = match call {
             Call::Attempt(attempt) => Input::Finished { step, attempt, outcome },
+            Call::Look(look) => Input::Looked { step, look, outcome },
             Call::Child(run) => child_ended(step, run, outcome),
         };
         if let Err(rejected) = self.tell(input) {
@@ -267,6 +323,11 @@ impl Stage<'_> {
     /// Jumps to what is due next, and no further than the test lets the clock run.
     fn pass_time(&mut self) -> bool {
         let word = self.next_word().map(|word| word.due);
+        let is_at_its_end = self.run.status().is_finished() && self.under_way.is_empty() && word.is_none();
+        if is_at_its_end && self.test.advance.is_none() {
+            // What it holds is undone when the test lets the clock run on.
+            return false;
+        }
         let call = self.under_way.values().map(|call| call.ends_at).min();
         let timer = self.run.wake_at().filter(|at| word.is_some() || call.is_some() || self.may_pass(*at));
         let Some(next) = [word, call, timer].into_iter().flatten().min() else {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use model::{Event, Held, Record, SkipReason, StepKey, Timestamp};
+use model::{Event, Held, LetGo, Record, SkipReason, StepKey, Timestamp, UndoReason};
 
 use crate::summary;
 
@@ -30,7 +30,7 @@ fn tell(event: &Event, start: Timestamp) -> String {
     match event {
         Event::RunStarted { workflow, .. } => format!("run of {} started", workflow.name),
         Event::TriggerFailed { message } => format!("nothing performed: `when`: {message}"),
-        Event::StepStarted { step, attempt, inputs, target } => {
+        Event::StepStarted { step, attempt, inputs, target, .. } => {
             let target = target.as_ref().map(|target| format!(" on {target}")).unwrap_or_default();
             format!("{step} sent, attempt {attempt}{target}: {inputs}")
         }
@@ -73,6 +73,27 @@ fn tell(event: &Event, start: Timestamp) -> String {
             };
             format!("{step} resolved by {}, {resolution}: {reason}", by.name)
         }
+        Event::StepPrepared { step, .. } => format!("{step} is to be done"),
+        Event::StepJoined { step, by, target, .. } => {
+            format!("{step} ok: {target} is contained by {by} already")
+        }
+        Event::VerifyStarted { step, failure: Some(failure), .. } => {
+            format!("{step} unknown: {failure} ({}); somebody looks", failure.class)
+        }
+        Event::VerifyStarted { step, .. } => format!("{step} taken; somebody looks whether it happened"),
+        Event::LookedInVain { step, look, failure, again_at } => {
+            let why = failure.as_ref().map_or_else(String::new, |failure| format!(": {failure}"));
+            format!("{step} not seen by look {look}{why}, again at {}", clock(*again_at, start))
+        }
+        Event::LookStarted { step, look } => format!("{step} looked at again, look {look}"),
+        Event::StepUnknown { step, failure, again_at } => {
+            let again = clock(*again_at, start);
+            format!("{step} unknown: {failure} ({}), again with the same key at {again}", failure.class)
+        }
+        Event::UndoDue { step, why } => format!("{step} is due: {}", undo_reason(why)),
+        Event::AlarmRaised { step, message } => format!("{step} alarm: {message}"),
+        Event::LetGo { step, how } => format!("{step} needed no more: {}", let_go(how)),
+        Event::AlertJoined { .. } => "the same alert came again".to_owned(),
         Event::RunHeld { by, then: Held::Queued } => format!("run waits for its turn behind {by}"),
         Event::RunHeld { by, then: Held::Dropped } => format!("run dropped: {by} holds its key"),
         Event::RunAdmitted => "the turn of the run has come".to_owned(),
@@ -83,6 +104,23 @@ fn tell(event: &Event, start: Timestamp) -> String {
             let errors = errors.iter().map(|(name, error)| format!(" {name}: {error}"));
             format!("run {}{}", status.as_str(), outputs.chain(errors).collect::<String>())
         }
+    }
+}
+
+fn undo_reason(why: &UndoReason) -> String {
+    match why {
+        UndoReason::Time => "its time is over".to_owned(),
+        UndoReason::RunFailed => "the run has failed".to_owned(),
+        UndoReason::RunCancelled => "the run was cancelled".to_owned(),
+        UndoReason::Person { by, reason } => format!("{} wants it: {reason}", by.name),
+    }
+}
+
+fn let_go(how: &LetGo) -> String {
+    match how {
+        LetGo::Ended => "it has ended by itself".to_owned(),
+        LetGo::HandedOver { to } => format!("{to} holds it too"),
+        LetGo::ByHand { by, reason } => format!("{} undid it by hand: {reason}", by.name),
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::json;
 use workflow::Workflow;
 
 use super::world::{NODES, person, start};
-use crate::{Input, Run, Start};
+use crate::{Input, Run, Start, Verdict};
 
 /// How many kinds of an `if` there are, none counted as well.
 const CONDITIONS: u8 = 10;
@@ -128,6 +128,9 @@ fn play_all(workflow: &Workflow) -> Seen {
 /// Everything that may happen next to the first thing that is owed or waited for.
 fn nexts(run: &Run) -> Vec<(Input, model::Timestamp)> {
     let now = run.summary().updated_at;
+    if let Some(clearance) = run.clearances().into_iter().next() {
+        return vec![(Input::Cleared { step: clearance.step, verdict: Verdict::Go }, now)];
+    }
     if let Some(command) = run.commands().into_iter().next() {
         let failed = Outcome::Failed(Failure::new(FailureClass::Reset, "x"));
         let ends = [Outcome::Succeeded(json!({}).into()), failed];

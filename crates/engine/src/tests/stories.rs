@@ -123,6 +123,7 @@ steps:
       1 question asks "Isolate?"
       1 question Approve by ana
       1 question Approve by cem
+      1 isolate prepared
       1 isolate started #1 {"on":"web-01"} on host/web-01
     -- running isolate#1
     "#);
@@ -233,6 +234,7 @@ steps:
       1 run started
       1 question asks "Block?"
       1 question Approve by ana
+      1 block prepared
       1 block started #1 {"on":"web-01"} on host/web-01
       1 block in doubt: no answer within 30s
     3601 block resolved SendAgain by ana
@@ -265,6 +267,7 @@ steps:
       1 read started #1 {}
       1 question asks "Block?"
       1 question Approve by ana
+      1 block prepared
       1 block started #1 {"on":"web-01"} on host/web-01
       1 read started #2 {}
       1 block in doubt: the process ended while attempt 1 was under way
@@ -345,6 +348,7 @@ fn a_gate_is_skipped_where_its_skip_if_holds() {
       1 run started
       1 host started #1 {"at":"web-01"}
       1 host ok {"name":"web-01","score":30}
+      1 block prepared
       1 block started #1 {"on":"web-01"} on host/web-01
     -- running block#1
     "#);
@@ -387,8 +391,10 @@ fn a_retry_that_falls_due_while_nobody_holds_the_run_is_made_and_not_doubted() {
       1 run started
       1 question asks "Block?"
       1 question Approve by lea
+      1 block prepared
       1 block started #1 {"on":"web-01"} on host/web-01
       1 block failed: it did not work (connect), to be tried again
+     21 block prepared
      21 block started #2 {"on":"web-01"} on host/web-01
     -- running block#2
     "#);

@@ -10,7 +10,7 @@ use model::{
 use serde_json::{Value, json};
 use workflow::{Catalog, Diagnostics, Workflow};
 
-use crate::{Input, Rejected, Run, Start};
+use crate::{Input, Rejected, Run, Start, Verdict};
 
 pub(super) const NODES: [&str; 6] = [
     "node: look\nsummary: looks\neffect: read\non_doubt: retry\nrequest: { method: POST, path: /x }\ninputs:\n  at: { type: any, summary: x }\n",
@@ -67,6 +67,8 @@ pub(super) struct World {
     pub(super) run: Run,
     pub(super) now: Timestamp,
     pub(super) journal: Vec<Record>,
+    /// Whether whatever is to be done may be done.
+    pub(super) clears: bool,
 }
 
 impl World {
@@ -77,12 +79,25 @@ impl World {
     pub(super) fn with(text: &str, start: Start) -> World {
         let now = Timestamp::from_millis(1_000);
         let (run, journal) = Run::start(id(), workflow(text), start, now);
-        World { run, now, journal }
+        let mut world = World { run, now, journal, clears: true };
+        world.clear();
+        world
+    }
+
+    /// Nothing stands in the way of what is to be done, unless the test says so.
+    fn clear(&mut self) {
+        while let Some(clearance) = self.run.clearances().into_iter().next().filter(|_| self.clears) {
+            let input = Input::Cleared { step: clearance.step, verdict: Verdict::Go };
+            let (records, result) = self.run.handle(input, self.now);
+            self.journal.extend(records);
+            result.unwrap();
+        }
     }
 
     pub(super) fn tell(&mut self, input: Input) -> Result<(), Rejected> {
         let (records, result) = self.run.handle(input, self.now);
         self.journal.extend(records);
+        self.clear();
         result
     }
 
@@ -146,7 +161,7 @@ fn line(record: &Record) -> String {
     let what = match &record.event {
         Event::RunStarted { .. } => "run started".to_owned(),
         Event::TriggerFailed { message } => format!("nobody knows whether it is meant: {message}"),
-        Event::StepStarted { step, attempt, inputs, target } => {
+        Event::StepStarted { step, attempt, inputs, target, .. } => {
             let target = target.as_ref().map(|target| format!(" on {target}")).unwrap_or_default();
             format!("{step} started #{attempt} {inputs}{target}")
         }
@@ -169,6 +184,23 @@ fn line(record: &Record) -> String {
             format!("{step} ends {}{why} {output}", status.as_str())
         }
         Event::ChildStarted { step, workflow, inputs, .. } => format!("{step} calls {workflow} {inputs}"),
+        Event::StepPrepared { step, .. } => format!("{step} prepared"),
+        Event::StepJoined { step, target, .. } => format!("{step} joined: {target} is held already"),
+        Event::VerifyStarted { step, failure, .. } => {
+            let why = failure.as_ref().map_or("taken".to_owned(), |failure| format!("unknown ({failure})"));
+            format!("{step} {why}, looked for")
+        }
+        Event::LookedInVain { step, look, again_at, .. } => {
+            format!("{step} not seen by look {look}, again at {}", again_at.as_millis() / 1000)
+        }
+        Event::LookStarted { step, look } => format!("{step} look {look}"),
+        Event::StepUnknown { step, failure, .. } => format!("{step} unknown: {failure}, to be sent again"),
+        Event::UndoDue { step, why } => format!("{step} due: {why:?}"),
+        Event::AlarmRaised { step, message } => format!("{step} alarm: {message}"),
+        Event::LetGo { step, how } => format!("{step} let go: {how:?}"),
+        Event::AlertJoined { alert, .. } => {
+            format!("alert again{}", if alert.is_some() { "" } else { ", not kept" })
+        }
         Event::RunHeld { then, .. } => format!("run {then:?}"),
         Event::RunAdmitted => "run admitted".to_owned(),
         Event::RunTimedOut => "run timed out".to_owned(),

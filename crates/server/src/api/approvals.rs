@@ -186,7 +186,7 @@ impl Detail {
             {
                 item.wanted.complete(Some(&request.ask), request.target.as_ref());
                 evidence = Evidence::of_request(request);
-            } else if let Event::StepStarted { step, attempt, inputs, target } = event
+            } else if let Event::StepStarted { step, attempt, inputs, target, .. } = event
                 && *step == item.step
             {
                 item.wanted.complete(None, target.as_ref());

@@ -63,6 +63,9 @@ pub fn create(number: u32) -> Append {
         concurrency: None,
         is_queued: false,
         error: None,
+        containments: Vec::new(),
+        disrupted_at: Vec::new(),
+        is_unsettled: false,
     };
     Append { records: vec![record(0, at, started)], summary, dedupe: None, fence: None }
 }

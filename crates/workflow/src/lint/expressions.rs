@@ -58,6 +58,7 @@ impl<'a> List<'_, 'a> {
         for (name, values) in &step.inputs {
             self.values(&format!("/with/{name}"), values);
         }
+        self.template("/undo/after", step.undo.as_ref().and_then(|undo| undo.after.as_ref()));
         let Some(approval) = &step.approval else { return };
         let is_gate = step.node.engine_node() != Some(EngineNode::Approval);
         let place = if is_gate { "/approval" } else { "/with" };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use model::{Asked, StepId};
 
 use crate::diagnostic::Diagnostic;
-use crate::keys::{self, names};
+use crate::keys::{self, Key, names};
 use crate::load::text_of;
 use crate::rule::Rule;
 use crate::workflow::{Approval, Each, OnItemError, Retry, RetryOn};
@@ -88,17 +88,23 @@ pub(super) fn read_each(object: &Object<'_>) -> Option<Each> {
 }
 
 pub(super) fn read_approval(node: &Node<'_>, is_gate: bool) -> Option<Approval> {
-    let object = node.object(&names(if is_gate { keys::GATE } else { keys::QUESTION }))?;
+    let approval = read_question(node, if is_gate { keys::GATE } else { keys::QUESTION });
+    if node.any_object().is_some_and(|object| object.get("expires").is_none()) {
+        let message = "this question never lapses: the run waits for ever if nobody answers";
+        node.report(Diagnostic::new(Rule::NO_EXPIRY, node.key_at(), message).help("add `expires: 30m`"));
+    }
+    approval
+}
+
+/// A question to people, with these keys.
+pub(super) fn read_question(node: &Node<'_>, keys: &[Key]) -> Option<Approval> {
+    let object = node.object(&names(keys))?;
     let ask = object.require("ask").and_then(|node| node.template());
     let show = object.get("show").and_then(|node| node.strings()).unwrap_or_default();
     let from =
         object.get("from").and_then(|node| read_asked(&node)).unwrap_or(Asked { role: None, count: 1 });
     let reasons = [("required", true), ("optional", false)];
     let expires = object.get("expires").and_then(|node| node.time_limit());
-    if object.get("expires").is_none() {
-        let message = "this question never lapses: the run waits for ever if nobody answers";
-        node.report(Diagnostic::new(Rule::NO_EXPIRY, node.key_at(), message).help("add `expires: 30m`"));
-    }
     Some(Approval {
         skip_if: object.get("skip_if").and_then(|node| node.condition()),
         ask: ask?,

@@ -8,10 +8,11 @@ use model::StepId;
 use crate::catalog::Catalog;
 use crate::diagnostic::Diagnostic;
 use crate::keys::{self, names};
+use crate::load::after::{After, read_after};
 use crate::load::details::{read_approval, read_each, read_retry};
 use crate::load::inputs::read_inputs;
 use crate::load::{read_id, read_uses, text_of};
-use crate::manifest::{Action, EFFECTS, Effect, EngineNode, Manifest, OnDoubt};
+use crate::manifest::{Action, EFFECTS, Effect, EngineNode, Manifest};
 use crate::rule::Rule;
 use crate::workflow::{Needs, OnError, Step};
 use crate::yaml::{Node, Object, suggest};
@@ -84,12 +85,14 @@ pub(super) fn read_step(
     let each = read_each(&object);
     check_until(&object, effect, &manifest);
     check_engine_step(&object, &manifest);
+    let After { on_doubt, verify, inverse, undo } =
+        read_after(&object, id.as_ref(), &manifest, effect, catalog);
     Some(Step {
         id: id?,
         title: object.get("title").and_then(|node| node.template()),
         connection: text_of(&object, "connection"),
         effect,
-        on_doubt: if effect == Effect::Read { OnDoubt::Retry } else { manifest.on_doubt },
+        on_doubt,
         needs,
         condition,
         each,
@@ -99,6 +102,9 @@ pub(super) fn read_step(
         until,
         on_error,
         approval,
+        verify,
+        inverse,
+        undo,
         node: manifest,
     })
 }
@@ -174,7 +180,10 @@ fn check_until(object: &Object<'_>, effect: Effect, manifest: &Manifest) {
 /// What the engine performs itself makes no call, so nothing can be said about that call.
 fn check_engine_step(object: &Object<'_>, manifest: &Manifest) {
     let Some(engine_node) = manifest.engine_node() else { return };
-    for node in ["retry", "connection", "timeout"].into_iter().filter_map(|key| object.get(key)) {
+    for node in ["retry", "connection", "timeout", "on_doubt", "verify", "undo"]
+        .into_iter()
+        .filter_map(|key| object.get(key))
+    {
         let message = format!(
             "`{}` is performed by the engine and makes no call: this means nothing here",
             manifest.name

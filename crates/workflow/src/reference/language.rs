@@ -8,13 +8,15 @@ use crate::manifest::kind_names;
 
 /// All keys of a playbook as a page of Markdown: what may stand where, and what it is for.
 pub fn language() -> String {
-    const TABLES: [(&str, &[Key]); 9] = [
+    const TABLES: [(&str, &[Key]); 11] = [
         ("A playbook", keys::WORKFLOW),
         ("A trigger", keys::TRIGGER),
         ("A step", keys::STEP),
         ("`approval` of a step, and `with` of an `approval` step", keys::GATE),
         ("`from` of an approval", keys::ASKED),
         ("`retry`", keys::RETRY),
+        ("`verify`", keys::VERIFY),
+        ("`undo`", keys::UNDO),
         ("`dedupe`", keys::DEDUPE),
         ("`concurrency`", keys::CONCURRENCY),
         ("An input under `inputs` of a playbook", keys::INPUT),
@@ -53,6 +55,8 @@ fn form(form: Form) -> String {
         Form::Kind => format!("`{}`", kind_names().join("`, `")),
         Form::Parameters => "names with inputs".to_owned(),
         Form::Object(_) => "a map: see below".to_owned(),
+        Form::ObjectOrFalse(_) => "a map: see below, or `false`".to_owned(),
+        Form::Moments => "a list of `failed`, `cancelled`".to_owned(),
         Form::Triggers => "a list of triggers".to_owned(),
         Form::Steps(most) => format!("a list of steps, 1 to {most}"),
         Form::Node => "the name of a node".to_owned(),

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use model::{Mode, StepId, TriggerKind};
+use model::{Mode, StepId, StepKey, TriggerKind};
 use serde_json::Value;
 use workflow::yaml::{Document, Node, Object, suggest};
 use workflow::{Diagnostic, Diagnostics, Rule, Step, Workflow};
@@ -31,6 +31,9 @@ const TEST_KEYS: [&str; 12] = [
     "advance",
     "expect",
 ];
+
+/// What a test writes behind the name of a step for what undoes it.
+const UNDO: &str = ".undo";
 
 const MODES: [(&str, Mode); 2] = [("live", Mode::Live), ("shadow", Mode::Shadow)];
 
@@ -62,7 +65,7 @@ pub(super) struct Reader<'a> {
 struct Shared {
     alert: Option<Arc<Value>>,
     mode: Option<Mode>,
-    mocks: BTreeMap<StepId, Mock>,
+    mocks: BTreeMap<StepKey, Mock>,
 }
 
 impl Reader<'_> {
@@ -174,12 +177,13 @@ impl Reader<'_> {
             .ok()
     }
 
-    fn mocks(&self, node: &Node<'_>) -> BTreeMap<StepId, Mock> {
+    fn mocks(&self, node: &Node<'_>) -> BTreeMap<StepKey, Mock> {
         let entries = node.entries().into_iter();
         entries
             .filter_map(|(name, node)| {
                 let step = self.mocked_step(name, &node)?;
-                Some((step.id.clone(), world::mock(&node, step)?))
+                let key = StepKey { is_undo: name.ends_with(UNDO), ..StepKey::from(step.id.clone()) };
+                Some((key, world::mock(&node, step)?))
             })
             .collect()
     }
@@ -211,8 +215,21 @@ impl Reader<'_> {
 
     /// A step by its name, which something outside of the run performs.
     fn mocked_step(&self, name: &str, node: &Node<'_>) -> Option<&Step> {
+        if let Some(name) = name.strip_suffix(UNDO) {
+            return self.undo(name, node);
+        }
         let step = self.step(name, node, node.key_at())?;
         if step.callee().is_some() { Some(step) } else { self.called_step(name, node, node.key_at()) }
+    }
+
+    /// The step that undoes another one.
+    fn undo(&self, name: &str, node: &Node<'_>) -> Option<&Step> {
+        let inverse = self.step(name, node, node.key_at())?.inverse.as_deref();
+        if inverse.is_none() {
+            let message = format!("nothing undoes the step `{name}`");
+            node.report(Diagnostic::new(Rule::WRONG_STEP, node.key_at(), message));
+        }
+        inverse
     }
 
     /// A step by its name, whose node calls another system.

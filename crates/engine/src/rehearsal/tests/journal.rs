@@ -107,7 +107,7 @@ fn a_mistake_about_a_fact_has_its_place() {
     11 |       journal: [blok asked, block asks, block, block aproved by ana, block stopped by nobody]
        |                                         ^^^^^
        |
-       = help: there are approved, asked, attempt failed, expired, failed, held back, in doubt, ok, rejected, resolved, resolved failed, resolved ok, resolved send again, skipped, skipped by its if, started, started again, stopped, waits
+       = help: there are 27 of them; the closest: ok, due, alarm
 
     error[unknown-fact]: `aproved by ana` is nothing that can be said in a journal
       --> contain.test.yaml:11:48
@@ -141,7 +141,7 @@ fn a_mistake_about_a_failure_has_its_place() {
     11 |       journal: [run expired, host failed with tired, 7]
        |                 ^^^^^^^^^^^
        |
-       = help: there are admitted, cancelled, dropped, failed, queued, started, succeeded, timed out
+       = help: there are admitted, alert again, cancelled, dropped, failed, queued, started, succeeded, timed out
 
     error[wrong-value]: `tired` is not a failure class
       --> contain.test.yaml:11:47

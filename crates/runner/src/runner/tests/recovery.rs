@@ -113,6 +113,7 @@ async fn a_called_run_that_was_forgotten_is_not_made_again() {
     let mut all = Vec::new();
     for input in [
         Input::Decided { step: block(), decision: Decision::Approve, by: ana(), reason: None, digest: None },
+        Input::Cleared { step: block(), verdict: engine::Verdict::Go },
         Input::Finished { step: block(), attempt: 1, outcome: Outcome::Succeeded(json!({}).into()) },
     ] {
         let (records, result) = run.handle(input, Timestamp::from_millis(1_000_600));

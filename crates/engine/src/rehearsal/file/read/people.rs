@@ -35,7 +35,7 @@ impl Reader<'_> {
         entries
             .filter_map(|(name, node)| {
                 let step = self.called_step(name, &node, node.key_at())?;
-                if step.on_doubt != OnDoubt::Ask {
+                if step.on_doubt == OnDoubt::Retry {
                     let message =
                         format!("the step `{name}` is never in doubt: `{}` is run again", step.node.name);
                     node.report(Diagnostic::new(Rule::WRONG_STEP, node.key_at(), message));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use model::{Failure, FailureClass, InvalidId, Outcome};
 use serde_json::Value;
 use workflow::yaml::{Node, Object, suggest};
-use workflow::{Diagnostic, Input, Rule, Step};
+use workflow::{Diagnostic, Input, Manifest, Rule, Step};
 
 use crate::rehearsal::file::{Mock, Reply};
 
@@ -64,7 +64,7 @@ fn replies(node: &Node<'_>, step: &Step) -> Option<Mock> {
 }
 
 fn reply(node: &Node<'_>, step: &Step) -> Option<Reply> {
-    let object = node.object(&["output", "fail", "unknown", "takes"])?;
+    let object = node.object(&["output", "fail", "unknown", "takes", "verify"])?;
     let takes = object.get("takes");
     let outcome = outcome(&object, step);
     let duration = takes.as_ref().and_then(|node| node.duration()).unwrap_or_default();
@@ -74,13 +74,28 @@ fn reply(node: &Node<'_>, step: &Step) -> Option<Reply> {
         let help = "write what becomes of it then: fail or unknown, with class timeout";
         node.report(Diagnostic::new(Rule::WRONG_VALUE, node.at(), message).help(help));
     }
-    Some(Reply { outcome: outcome?, takes: duration })
+    let looks = object.get("verify").and_then(|node| looks(&node, step)).unwrap_or_default();
+    Some(Reply { outcome: outcome?, takes: duration, looks })
+}
+
+/// What the node gives that looks whether the step happened.
+fn looks(node: &Node<'_>, step: &Step) -> Option<Vec<Arc<Value>>> {
+    let Some(look) = &step.verify else {
+        let message = format!("nobody looks whether `{}` happened", step.id);
+        node.report(Diagnostic::new(Rule::WRONG_KEY, node.key_at(), message));
+        return None;
+    };
+    let seen = if node.value().is_array() { node.list()? } else { vec![node.clone()] };
+    for seen in &seen {
+        check_fields(seen, &look.node, step)?;
+    }
+    Some(seen.iter().map(|seen| Arc::new(seen.value().clone())).collect())
 }
 
 fn outcome(object: &Object<'_>, step: &Step) -> Option<Outcome> {
     match (object.get("output"), object.get("fail"), object.get("unknown")) {
         (Some(output), None, None) => {
-            check_fields(&output, step)?;
+            check_fields(&output, &step.node, step)?;
             Some(Outcome::Succeeded(Arc::new(output.value().clone())))
         }
         (None, Some(fail), None) => failure(&fail).map(Outcome::Failed),
@@ -95,12 +110,12 @@ fn outcome(object: &Object<'_>, step: &Step) -> Option<Outcome> {
 }
 
 /// A mock that gives what the node never gives would prove nothing.
-fn check_fields(output: &Node<'_>, step: &Step) -> Option<()> {
-    let Some(fields) = step.node.output_fields() else {
+fn check_fields(output: &Node<'_>, given_by: &Manifest, step: &Step) -> Option<()> {
+    let Some(fields) = given_by.output_fields() else {
         return Some(());
     };
     for (name, node) in output.entries().into_iter().filter(|(name, _)| !fields.contains(name)) {
-        let message = format!("the output of `{}` ({}) has no field `{name}`", step.id, step.node.name);
+        let message = format!("the output of `{}` ({}) has no field `{name}`", step.id, given_by.name);
         let finding = Diagnostic::new(Rule::UNKNOWN_FIELD, node.key_at(), message);
         node.report(finding.help(suggest(name, fields.iter().copied())));
     }
