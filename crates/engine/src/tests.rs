@@ -1,6 +1,7 @@
 //! Stories and properties of the run, told through one small world.
 
 mod gates;
+mod known;
 mod lists;
 mod properties;
 mod stories;

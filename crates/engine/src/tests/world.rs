@@ -12,9 +12,16 @@ use workflow::{Catalog, Diagnostics, Workflow};
 
 use crate::{Input, Rejected, Run, Start, Verdict};
 
-pub(super) const NODES: [&str; 6] = [
+pub(super) const NODES: [&str; 13] = [
     "node: look\nsummary: looks\neffect: read\non_doubt: retry\nrequest: { method: POST, path: /x }\ninputs:\n  at: { type: any, summary: x }\n",
     "node: act\nsummary: acts\neffect: disrupt\non_doubt: ask\nrequest: { method: POST, path: /x }\ntarget: \"host/{{ inputs.on }}\"\ninputs:\n  on: { type: string, required: true, summary: x }\n",
+    "node: isolate\nsummary: isolates\neffect: disrupt\non_doubt: verify\nrequest: { method: POST, path: /x }\ntarget: \"host/{{ inputs.on }}/network\"\nverify: { uses: seen, with: { key: \"{{ call.key }}\" }, expect: output.found, every: 5s, within: 12s }\nundo: { uses: release, with: { on: \"{{ inputs.on }}\" } }\ninputs:\n  on: { type: string, required: true, summary: x }\n",
+    "node: seen\nsummary: looks whether it happened\neffect: read\non_doubt: retry\nrequest: { method: GET, path: /x }\ninputs:\n  key: { type: string, required: true, summary: x }\n",
+    "node: release\nsummary: undoes isolate\neffect: write\non_doubt: retry\nrequest: { method: POST, path: /y }\ninputs:\n  on: { type: string, required: true, summary: x }\n",
+    "node: timed\nsummary: blocks for a while\neffect: disrupt\non_doubt: ask\nrequest: { method: POST, path: /x }\ntarget: \"host/{{ inputs.on }}/port\"\nlasts: \"{{ inputs.for }}\"\ninputs:\n  on: { type: string, required: true, summary: x }\n  for: { type: duration, required: true, summary: x }\n",
+    "node: order\nsummary: orders once\neffect: write\non_doubt: same_key\nrequest: { method: POST, path: /x, headers: { idempotency-key: \"{{ call.key }}\" } }\n",
+    "node: file\nsummary: opens a file once\neffect: write\non_doubt: verify\nrequest: { method: POST, path: /x }\nverify: { uses: seen, with: { key: \"{{ call.key }}\" }, expect: output.found, every: 5s, within: 5s, when: doubt, otherwise: retry, output: { id: \"{{ output.id }}\" } }\n",
+    "node: tell\nsummary: tells people\neffect: write\non_doubt: retry\nrequest: { method: POST, path: /x }\ninputs:\n  text: { type: string, required: true, summary: x }\n",
     "node: set\nsummary: sets\neffect: read\non_doubt: retry\nengine: set\n",
     "node: approval\nsummary: asks\neffect: read\non_doubt: retry\nengine: approval\n",
     "node: workflow\nsummary: calls\neffect: read\non_doubt: retry\nengine: workflow\ninputs:\n  workflow: { type: string, required: true, summary: x }\n  inputs: { type: object, default: {}, summary: x }\n",
@@ -99,6 +106,52 @@ impl World {
         self.journal.extend(records);
         self.clear();
         result
+    }
+
+    /// Says whether something that is to be done may be.
+    pub(super) fn cleared(&mut self, step: &str, verdict: Verdict) {
+        self.tell(Input::Cleared { step: step.parse().unwrap(), verdict }).unwrap();
+    }
+
+    /// A look ends with this.
+    pub(super) fn sees(&mut self, step: &str, seen: Value) {
+        let step = step.parse().unwrap();
+        let look = self.run.commands().into_iter().find(|command| command.step == step).unwrap().look;
+        let outcome = Outcome::Succeeded(seen.into());
+        self.tell(Input::Looked { step, look: look.expect("somebody looks"), outcome }).unwrap();
+    }
+
+    /// A look comes back with nothing but an error.
+    pub(super) fn look_fails(&mut self, step: &str) {
+        let step = step.parse().unwrap();
+        let look = self.run.commands().into_iter().find(|command| command.step == step).unwrap().look;
+        let outcome = Outcome::Failed(Failure::new(FailureClass::Connect, "the indexer refuses connections"));
+        self.tell(Input::Looked { step, look: look.expect("somebody looks"), outcome }).unwrap();
+    }
+
+    pub(super) fn unknown(&mut self, step: &str) {
+        self.ends(step, Outcome::Unknown(Failure::new(FailureClass::Timeout, "no answer")));
+    }
+
+    /// The process dies, and another one takes the run up.
+    pub(super) fn crash(&mut self) {
+        self.run = Run::replay(id(), self.run.workflow().clone(), &self.journal).unwrap();
+        self.tell(Input::Recovered).unwrap();
+    }
+
+    pub(super) fn undoes(&mut self, step: &str, is_done: bool) -> Result<(), Rejected> {
+        let (by, reason) = (person("ana", &[]), "it was the scanner".to_owned());
+        self.tell(Input::Undo { step: step.parse().unwrap(), is_done, by, reason })
+    }
+
+    /// What the run holds: target, state, and until when.
+    pub(super) fn held(&self) -> String {
+        let row = |row: &model::Containment| {
+            let until =
+                row.until.map_or("for ever".to_owned(), |until| (until.as_millis() / 1000).to_string());
+            format!("{} {} {until}", row.target, row.state.as_str())
+        };
+        self.run.summary().containments.iter().map(row).collect::<Vec<_>>().join("; ")
     }
 
     pub(super) fn wait(&mut self, seconds: u64) {

@@ -1,0 +1,335 @@
+//! Stories of known outcomes: what was taken is looked for, what is held is undone, and nobody forgets.
+
+use insta::assert_snapshot;
+use model::{Decision, FailureClass, Outcome, Resolution, RunId, RunStatus};
+use serde_json::json;
+
+use super::world::{World, person};
+use crate::{Input, Rejected, Verdict};
+
+const ISOLATE: &str = "workflow: w
+steps:
+  - id: isolate
+    uses: isolate
+    with: { on: web-01 }
+    approval: { ask: \"Isolate?\", expires: 1h }
+    undo: { after: 30m }
+on_failure:
+  - { id: alarm, uses: tell, with: { text: \"{{ error.step }}: {{ error.message }}\" } }
+";
+
+const OTHER: RunId = RunId::from_bytes([9; 16]);
+
+fn isolating(text: &str) -> World {
+    let mut world = World::new(text);
+    world.decides("isolate", Decision::Approve, person("ana", &[]), "").unwrap();
+    world
+}
+
+fn isolated(text: &str) -> World {
+    let mut world = isolating(text);
+    world.succeeds("isolate", json!({ "sent": true }));
+    world.sees("isolate", json!({ "found": true }));
+    world
+}
+
+#[test]
+fn taken_is_not_done_before_somebody_has_seen_it_and_its_time_ends_with_the_undo() {
+    let mut world = isolating(ISOLATE);
+    assert_eq!(world.held(), "host/web-01/network sending 1801");
+    world.succeeds("isolate", json!({ "sent": true }));
+    world.sees("isolate", json!({ "found": false }));
+    world.wait(5);
+    world.sees("isolate", json!({ "found": true, "alert": "657" }));
+    assert_eq!(world.held(), "host/web-01/network holding 1801");
+    assert!(world.run.status().is_finished() && !world.run.summary().is_over());
+    world.wait(1795);
+    assert_eq!(world.held(), "host/web-01/network undoing 1801");
+    world.succeeds("isolate.undo", json!({}));
+    assert_eq!((world.held().as_str(), world.run.summary().is_over()), ("", true));
+    assert_snapshot!(world.story(), @r#"
+      1 run started
+      1 isolate asks "Isolate?"
+      1 isolate Approve by ana
+      1 isolate started #1 {"on":"web-01"} on host/web-01/network
+      1 isolate taken, looked for
+      1 isolate not seen by look 1, again at 6
+      6 isolate look 2
+      6 isolate ok {"sent":true,"verified":{"alert":"657","found":true}}
+      6 run succeeded {}
+    1801 isolate.undo due: Time
+    1801 isolate.undo prepared
+    1801 isolate.undo started #1 {"on":"web-01"} on host/web-01/network
+    1801 isolate.undo ok {}
+    -- succeeded
+    "#);
+}
+
+#[test]
+fn an_unknown_outcome_that_is_seen_is_known_and_one_that_is_not_seen_is_in_doubt() {
+    let mut world = isolating(ISOLATE);
+    world.unknown("isolate");
+    world.sees("isolate", json!({ "found": true }));
+    assert_eq!(world.held(), "host/web-01/network holding 1801");
+
+    let mut world = isolating(ISOLATE);
+    world.succeeds("isolate", json!({ "sent": true }));
+    for _ in 0..3 {
+        world.sees("isolate", json!({ "found": false }));
+        world.wait(5);
+    }
+    assert_eq!(world.held(), "host/web-01/network in_doubt 1801");
+    assert_snapshot!(world.story().lines().rev().nth(1).unwrap(), @" 11 isolate in doubt: it was taken, and nothing shows within 12s that it was done");
+    world.resolves("isolate", Resolution::Failed).unwrap();
+    assert_eq!(world.held(), "");
+}
+
+#[test]
+fn a_crash_after_the_send_looks_and_sends_nothing_again() {
+    let mut world = isolating(ISOLATE);
+    world.crash();
+    let commands = world.run.commands();
+    assert_eq!(commands.iter().map(|command| command.node.name.as_str()).collect::<Vec<_>>(), ["seen"]);
+    world.crash();
+    world.sees("isolate", json!({ "found": true }));
+    assert_eq!(world.held(), "host/web-01/network holding 1801");
+}
+
+#[test]
+fn what_cannot_be_seen_may_be_what_looks() {
+    let mut world = isolating(ISOLATE);
+    world.succeeds("isolate", json!({ "sent": true }));
+    for _ in 0..3 {
+        world.look_fails("isolate");
+        world.wait(5);
+    }
+    assert_snapshot!(world.story().lines().rev().nth(1).unwrap(), @" 11 isolate in doubt: it was taken, and nobody could look whether it was done: the indexer refuses connections");
+}
+
+#[test]
+fn an_undo_is_tried_for_ever_and_somebody_is_told_once() {
+    let mut world = isolated(ISOLATE);
+    world.wait(1800);
+    world.fails("isolate.undo", FailureClass::Connect);
+    world.succeeds("alarm", json!({}));
+    for _ in 0..12 {
+        world.wait(3700);
+        world.fails("isolate.undo", FailureClass::Connect);
+    }
+    assert_eq!(world.held(), "host/web-01/network undo_failing 1801");
+    world.wait(3700);
+    world.crash();
+    world.wait(3700);
+    world.succeeds("isolate.undo", json!({}));
+    assert!(world.run.summary().is_over());
+    let story = world.story();
+    let told: Vec<&str> = story.lines().filter(|line| line.contains("alarm")).collect();
+    assert_snapshot!(told.join("\n"), @r#"
+    1801 isolate.undo alarm: `host/web-01/network` is still contained: it did not work
+    1801 alarm started #1 {"text":"isolate.undo: `host/web-01/network` is still contained: it did not work"}
+    1801 alarm ok {}
+    "#);
+}
+
+#[test]
+fn an_undo_that_is_overdue_at_a_start_is_due_at_once() {
+    let mut world = isolated(ISOLATE);
+    world.now = world.now.after(std::time::Duration::from_secs(86_400));
+    world.crash();
+    assert_eq!(world.held(), "host/web-01/network undoing 1801");
+}
+
+#[test]
+fn a_person_undoes_it_before_its_time_or_says_that_they_did() {
+    let mut world = isolated(ISOLATE);
+    assert_eq!(world.undoes("isolate", false), Ok(()));
+    assert!(matches!(world.undoes("isolate", false), Err(Rejected::NotWaiting { .. })));
+    world.succeeds("isolate.undo", json!({}));
+    assert_eq!(world.undoes("isolate", false), Err(Rejected::NothingHeld("isolate".parse().unwrap())));
+    assert_eq!(world.run.step_status(&"isolate".parse().unwrap()), Some(model::StepStatus::Undone));
+
+    let mut world = isolated(ISOLATE);
+    assert_eq!(world.undoes("isolate", true), Ok(()));
+    assert!(world.run.summary().is_over() && world.run.commands().is_empty());
+}
+
+#[test]
+fn what_holds_already_is_joined_and_what_another_run_still_holds_is_handed_over() {
+    let mut world = World::new(ISOLATE);
+    world.clears = false;
+    world.decides("isolate", Decision::Approve, person("ana", &[]), "").unwrap();
+    assert!(world.run.commands().is_empty(), "nothing leaves before it is cleared");
+    world.cleared("isolate", Verdict::Joined { by: OTHER });
+    assert!(world.run.commands().is_empty());
+    assert_eq!(
+        (world.run.status(), world.held().as_str()),
+        (RunStatus::Succeeded, "host/web-01/network holding 1801")
+    );
+    world.wait(1800);
+    world.cleared("isolate.undo", Verdict::HandedOver { to: OTHER });
+    assert!(world.run.summary().is_over() && world.run.commands().is_empty());
+    assert_snapshot!(world.story(), @r#"
+      1 run started
+      1 isolate asks "Isolate?"
+      1 isolate Approve by ana
+      1 isolate joined: host/web-01/network is held already
+      1 run succeeded {}
+    1801 isolate.undo due: Time
+    1801 isolate.undo prepared
+    1801 isolate.undo let go: HandedOver { to: RunId(09090909-0909-0909-0909-090909090909) }
+    -- succeeded
+    "#);
+}
+
+#[test]
+fn what_the_guardrails_refuse_is_not_sent_and_what_they_ask_a_person_answers() {
+    let mut world = World::new(ISOLATE);
+    world.clears = false;
+    world.decides("isolate", Decision::Approve, person("ana", &[]), "").unwrap();
+    world.cleared("isolate", Verdict::Ask("the budget of this hour is spent".to_owned()));
+    assert!(world.decides("isolate", Decision::Approve, person("ana", &[]), "").is_err(), "why is asked for");
+    world.decides("isolate", Decision::Approve, person("ana", &[]), "it spreads").unwrap();
+    let clearance = world.run.clearances().remove(0);
+    assert!(clearance.is_asked && world.run.commands().is_empty());
+    let failure = model::Failure::new(FailureClass::Guardrail, "agent 001 is never touched");
+    world.cleared("isolate", Verdict::Refused(failure));
+    assert_eq!(world.held(), "");
+    assert_snapshot!(world.story(), @r#"
+      1 run started
+      1 isolate asks "Isolate?"
+      1 isolate Approve by ana
+      1 isolate asks "the budget of this hour is spent. Perform isolate on host/web-01/network all the same?"
+      1 isolate Approve by ana
+      1 isolate failed: agent 001 is never touched (guardrail)
+      1 alarm started #1 {"text":"isolate: agent 001 is never touched"}
+    -- running alarm#1
+    "#);
+}
+
+#[test]
+fn what_ends_on_its_own_is_let_go_when_its_time_is_over() {
+    let mut world = World::new(
+        "workflow: w\nsteps:\n  - { id: a, uses: timed, with: { on: h, for: 3m }, approval: { ask: \"?\", expires: 1h } }\n",
+    );
+    world.decides("a", Decision::Approve, person("ana", &[]), "").unwrap();
+    world.succeeds("a", json!({}));
+    assert_eq!(world.held(), "host/h/port holding 181");
+    assert_eq!(world.undoes("a", false), Err(Rejected::NoInverse("a".parse().unwrap())));
+    world.wait(180);
+    assert_eq!((world.held().as_str(), world.run.summary().is_over()), ("", true));
+}
+
+#[test]
+fn a_run_that_fails_or_is_cancelled_undoes_what_it_should() {
+    let text = "workflow: w
+steps:
+  - { id: isolate, uses: isolate, with: { on: h }, approval: { ask: \"?\", expires: 1h }, undo: { on: [failed, cancelled] } }
+  - { id: after, uses: look }
+";
+    let mut world = isolated(text);
+    world.fails("after", FailureClass::Http(500));
+    assert_eq!(
+        (world.run.status(), world.held().as_str()),
+        (RunStatus::Failed, "host/h/network undoing for ever")
+    );
+
+    let mut world = isolated(text);
+    world.tell(Input::Cancelled { by: person("ana", &[]), reason: "no".to_owned() }).unwrap();
+    world.succeeds("after", json!({}));
+    assert_eq!(world.held(), "host/h/network undoing for ever");
+
+    let mut world = isolated(text);
+    world.succeeds("after", json!({}));
+    assert_eq!(world.held(), "host/h/network holding for ever");
+}
+
+#[test]
+fn an_undo_with_a_question_waits_for_its_answer_and_no_keeps_it() {
+    let text = "workflow: w
+steps:
+  - id: isolate
+    uses: isolate
+    with: { on: h }
+    approval: { ask: \"Isolate?\", expires: 1h }
+    undo: { after: 10m, approval: { ask: \"Release {{ steps.isolate.nothing }}?\" } }
+";
+    for (decision, held) in [
+        (Decision::Approve, "host/h/network undoing 601"),
+        (Decision::Reject, "host/h/network holding for ever"),
+    ] {
+        let mut world = isolated(text);
+        world.wait(600);
+        world.wait(100_000);
+        assert_eq!(world.held(), "host/h/network undo_asked 601");
+        world.decides("isolate.undo", decision, person("bo", &[]), "because").unwrap();
+        assert_eq!(world.held(), held);
+    }
+}
+
+#[test]
+fn an_unknown_outcome_is_sent_again_with_the_same_key_and_what_was_not_seen_is_done_again() {
+    let mut world = World::new("workflow: w\nsteps: [{ id: a, uses: order }]\n");
+    let key = |world: &World| world.run.commands()[0].call["key"].clone();
+    let first = key(&world);
+    world.unknown("a");
+    assert!(world.run.commands().is_empty());
+    world.wait(30);
+    assert_eq!(key(&world), first);
+    world.crash();
+    world.wait(60);
+    world.succeeds("a", json!({ "n": 1 }));
+    assert_eq!(world.run.status(), RunStatus::Succeeded);
+
+    let mut world = World::new("workflow: w\nsteps: [{ id: a, uses: file }]\noutputs: { id: steps.a.id }\n");
+    world.crash();
+    world.sees("a", json!({ "found": false }));
+    world.wait(5);
+    world.sees("a", json!({ "found": false }));
+    world.wait(60);
+    world.unknown("a");
+    world.sees("a", json!({ "found": true, "id": "~7" }));
+    assert_snapshot!(world.story(), @r#"
+      1 run started
+      1 a started #1 {}
+      1 a unknown (the process ended while attempt 1 was under way), looked for
+      1 a not seen by look 1, again at 6
+      6 a look 2
+      6 a failed: the process ended while attempt 1 was under way; and nothing shows within 5s that it was done (not_seen), to be tried again
+     66 a started #2 {}
+     66 a unknown (no answer), looked for
+     66 a ok {"id":"~7","verified":{"found":true,"id":"~7"}}
+     66 run succeeded {"id":"~7"}
+    -- succeeded
+    "#);
+}
+
+#[test]
+fn the_same_alert_again_is_kept_with_the_run_also_after_its_end() {
+    let mut world = World::new("workflow: w\nsteps: [{ id: a, uses: set, with: { x: \"1\" } }]\n");
+    for n in 0..52 {
+        let received_at = world.now;
+        world.tell(Input::AlertAgain { alert: json!({ "n": n }).into(), received_at }).unwrap();
+    }
+    assert_eq!(world.run.status(), RunStatus::Succeeded);
+    let last = world.story();
+    let kept = last.lines().filter(|line| line.ends_with("alert again")).count();
+    assert_eq!((kept, last.lines().filter(|line| line.ends_with("not kept")).count()), (50, 2));
+}
+
+#[test]
+fn each_item_of_a_list_is_held_and_undone_on_its_own() {
+    let mut world = World::new(
+        "workflow: w\nsteps:\n  - { id: isolate, uses: isolate, foreach: \"['a', 'b']\", max_items: 2, with: { on: \"{{ item }}\" }, approval: { ask: \"{{ item }}?\", expires: 1h }, undo: { after: 10m } }\n",
+    );
+    for step in ["isolate[0]", "isolate[1]"] {
+        world.decides(step, Decision::Approve, person("ana", &[]), "").unwrap();
+        world.succeeds(step, json!({}));
+        world.sees(step, json!({ "found": true }));
+    }
+    assert_eq!(world.held(), "host/a/network holding 601; host/b/network holding 601");
+    world.undoes("isolate[1]", false).unwrap();
+    world.ends("isolate[1].undo", Outcome::Succeeded(json!({}).into()));
+    world.wait(600);
+    world.succeeds("isolate[0].undo", json!({}));
+    assert!(world.run.summary().is_over());
+}
