@@ -14,7 +14,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::bounds::LONGEST_VALUE;
+use crate::bounds::{self, LONGEST_VALUE};
 use crate::duration;
 use crate::scope;
 
@@ -24,6 +24,10 @@ pub(crate) const PRESENT: &str = "__present";
 pub(crate) const OPTIONAL: &str = "__optional";
 /// Writes one value into text.
 pub(crate) const TEXT: &str = "__text";
+/// The one helper with named arguments. The compiler writes them behind its object: a name, its value, a name, its value.
+pub(crate) const MERGE: &str = "merge";
+/// Helpers that make a list or an object out of several, and could make much of a little in each turn of an `each`.
+pub(crate) const BUILDERS: [&str; 2] = ["concat", MERGE];
 
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -35,10 +39,11 @@ struct Pure {
     function: Function,
 }
 
-const HELPERS: [Pure; 22] = [
+const HELPERS: [Pure; 25] = [
     pure("and", 1..=8, |values| Ok(values.iter().all(|value| is_true(value)).into())),
     pure("base64", 1..=1, |values| Ok(BASE64.encode(text(values)?).into())),
     pure("base64url", 1..=1, |values| Ok(BASE64_URL.encode(text(values)?).into())),
+    pure("concat", 1..=8, concat),
     pure("date_add", 2..=2, date_add),
     pure("default", 2..=2, |values| match values {
         [Value::Null, fallback] => Ok((*fallback).clone()),
@@ -57,9 +62,11 @@ const HELPERS: [Pure; 22] = [
     pure("lower", 1..=1, |values| Ok(text(values)?.to_lowercase().into())),
     pure("lt", 2..=2, |values| compare(values, std::cmp::Ordering::is_lt)),
     pure("lte", 2..=2, |values| compare(values, std::cmp::Ordering::is_le)),
+    pure(MERGE, 1..=1, merge),
     pure("ne", 2..=2, |values| Ok((values.first() != values.get(1)).into())),
     pure("not", 1..=1, |values| Ok((!values.iter().all(|value| is_true(value))).into())),
     pure("or", 1..=8, |values| Ok(values.iter().any(|value| is_true(value)).into())),
+    pure("seconds", 1..=1, seconds),
     pure("sha256", 1..=1, |values| Ok(format!("{:x}", Sha256::digest(text(values)?)).into())),
     pure("shell", 1..=1, |values| Ok(format!("'{}'", text(values)?.replace('\'', r"'\''")).into())),
     pure("slack", 1..=1, |values| Ok(slack(&text(values)?).into())),
@@ -118,10 +125,16 @@ impl HelperDef for Pure {
         _: &mut RenderContext<'reg, 'rc>,
     ) -> Result<ScopedJson<'rc>, RenderError> {
         let values: Vec<&Value> = helper.params().iter().map(|param| param.value()).collect();
-        let result = (self.function)(&values).and_then(|value| match value.as_str() {
-            // Helpers nest, and each can make its text longer.
-            Some(text) if text.len() > LONGEST_VALUE => Err("gives more than 1 MiB".to_owned()),
-            _ => Ok(value),
+        let result = (self.function)(&values).and_then(|value| {
+            // Helpers nest, and each can make more of what the one inside it has made.
+            let is_too_long = match &value {
+                Value::String(text) => text.len() > LONGEST_VALUE,
+                Value::Array(_) | Value::Object(_) if BUILDERS.contains(&self.name) => {
+                    bounds::bytes(&value, LONGEST_VALUE) > LONGEST_VALUE
+                }
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => false,
+            };
+            if is_too_long { Err("gives more than 1 MiB".to_owned()) } else { Ok(value) }
         });
         result.map(ScopedJson::Derived).map_err(|message| failed(format!("`{}`: {message}", self.name)))
     }
@@ -249,6 +262,45 @@ fn join(values: &[&Value]) -> Result<Value, String> {
     let separator = values.get(1).map_or(Ok(", ".to_owned()), |value| text(&[value]))?;
     let items = list.iter().map(|item| text(&[item])).collect::<Result<Vec<_>, _>>()?;
     Ok(items.join(&separator).into())
+}
+
+/// One list of all items; null adds nothing.
+fn concat(values: &[&Value]) -> Result<Value, String> {
+    let mut all = Vec::new();
+    for value in values {
+        match value {
+            Value::Array(items) => all.extend(items.iter().cloned()),
+            Value::Null => {}
+            Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+                all.push((*value).clone());
+            }
+        }
+    }
+    Ok(all.into())
+}
+
+fn merge(values: &[&Value]) -> Result<Value, String> {
+    let (first, named) = values.split_first().ok_or("needs an object")?;
+    let Value::Object(object) = first else {
+        return Err(format!("needs an object, not {}", describe(first)));
+    };
+    let mut merged = object.clone();
+    for pair in named.chunks(2) {
+        if let [Value::String(key), value] = pair {
+            merged.insert(key.clone(), (*value).clone());
+        }
+    }
+    Ok(merged.into())
+}
+
+/// A part of a second is refused: rounded to none, many APIs would take it for ever.
+fn seconds(values: &[&Value]) -> Result<Value, String> {
+    let given = text(values)?;
+    let duration = duration::parse(&given)?;
+    if duration.subsec_nanos() > 0 {
+        return Err(format!("`{given}` is not a whole number of seconds"));
+    }
+    Ok(duration.as_secs().into())
 }
 
 fn len(values: &[&Value]) -> Result<Value, String> {

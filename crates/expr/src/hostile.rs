@@ -147,6 +147,16 @@ fn helpers_that_make_text_longer_have_an_end() {
             "{helper}: {result}"
         );
     }
+    let (open, close) = ("(concat ".repeat(6), " alert.numbers alert.numbers)".repeat(6));
+    for source in [
+        "{{ concat alert.texts alert.texts alert.texts }}".to_owned(),
+        format!("{{{{ len {open}alert.numbers{close} }}}}"),
+        "{{ merge alert a=alert.text b=alert.text c=alert.text }}".to_owned(),
+    ] {
+        assert!(template(&source).contains("more than 1 MiB"), "{source}");
+    }
+    let repeated = "{{#each alert.few}}{{ len (concat this this) }}{{/each}}";
+    assert_eq!(template(repeated), "the helper `concat` cannot stand inside `each`");
     assert!(template(&"{{ alert.text }}".repeat(3)).contains("longer than 1 MiB"));
 }
 

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::bounds::{MOST_STEPS, MOST_TEXT, Size};
 use crate::error::{CompileError, EvalError, deepest_nesting};
-use crate::helpers::{self, OPTIONAL, PRESENT, REGISTRY, TEXT};
+use crate::helpers::{self, BUILDERS, MERGE, OPTIONAL, PRESENT, REGISTRY, TEXT};
 use crate::reference::Reference;
 use crate::scope::Scope;
 use crate::template::syntax::syntax_error;
@@ -323,14 +323,27 @@ impl Compiler<'_> {
             let message = format!("the helper `{name}` takes {wanted} arguments, not {}", given.len());
             return Err(CompileError::new(message).at_word(self.source, &name));
         }
-        if call.hash().is_some_and(|hash| !hash.is_empty()) {
-            let message = format!("the helper `{name}` takes no named arguments");
+        let named: Vec<_> = call.hash().into_iter().flatten().collect();
+        if named.is_empty() != (name != MERGE) {
+            let wants = if name == MERGE {
+                "needs named arguments, as in `key=value`"
+            } else {
+                "takes no named arguments"
+            };
+            return Err(CompileError::new(format!("the helper `{name}` {wants}")).at_word(self.source, &name));
+        }
+        if self.each_depth > 0 && BUILDERS.contains(&name.as_str()) {
+            let message = format!("the helper `{name}` cannot stand inside `each`");
             return Err(CompileError::new(message).at_word(self.source, &name));
         }
-        let mut params = Vec::with_capacity(given.len());
+        let mut params = Vec::with_capacity(given.len() + 2 * named.len());
         self.within.push(name.clone());
         for (index, param) in given.iter().enumerate() {
             params.push(self.argument(param.clone(), name == "default" && index == 0)?);
+        }
+        for (key, value) in named {
+            params.push(Parameter::Literal(Value::String(key.clone())));
+            params.push(self.argument(value.clone(), false)?);
         }
         self.within.pop();
         Ok(Parameter::Subexpression(Subexpression::new(Parameter::Name(name), params, Default::default())))

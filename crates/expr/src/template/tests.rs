@@ -37,6 +37,35 @@ fn one_expression_keeps_its_type() {
 }
 
 #[test]
+fn lists_and_objects_are_put_together_and_keep_their_types() {
+    assert_eq!(check(r#"{{ concat steps.host.groups "x" 7 }}"#), r#"["default","web","x",7]"#);
+    assert_eq!(
+        check(r#"{{ concat "x" steps.host.groups (concat "y" "z") }}"#),
+        r#"["x","default","web","y","z"]"#
+    );
+    assert_eq!(check("{{ concat (default steps.host.nme null) steps.host.name }}"), r#"["web-01"]"#);
+    assert_eq!(
+        check(r#"{{ merge alert.rule level=(len steps.host.groups) host=steps.host.name }}"#),
+        r#"{"description":"brute <force>","host":"web-01","level":2}"#
+    );
+    assert_eq!(check(r#"run {{ join (concat "a" steps.host.name) ":" }}"#), r#""run a:web-01""#);
+    assert_snapshot!(check("{{ merge steps.host.groups a=1 }}"), @"`merge`: needs an object, not a list, in `{{ merge steps.host.groups a=1 }}`");
+    assert_snapshot!(check("{{ merge alert.rule a=steps.host.nme }}"), @"`steps.host.nme` is missing: `steps.host` has groups, name, note, in `{{ merge alert.rule a=steps.host.nme }}`");
+    assert_snapshot!(check("{{ merge alert.rule }}"), @"the helper `merge` needs named arguments, as in `key=value` [merge]");
+    assert_snapshot!(check("{{ concat alert.rule a=1 }}"), @"the helper `concat` takes no named arguments [concat]");
+    assert_snapshot!(check("tags {{ concat alert.rule }}"), @"a list stands inside text: write `{{json ...}}` to put it there as JSON, in `tags {{ concat alert.rule }}`");
+}
+
+#[test]
+fn seconds_are_whole() {
+    assert_eq!(check(r#"{{ seconds "3m" }}"#), "180");
+    assert_eq!(check(r#"{{ seconds "2000ms" }}"#), "2");
+    assert_eq!(check(r#"for {{ seconds "1h" }}s"#), "\"for 3600s\"");
+    assert_snapshot!(check(r#"{{ seconds "500ms" }}"#), @r#"`seconds`: `500ms` is not a whole number of seconds, in `{{ seconds "500ms" }}`"#);
+    assert_snapshot!(check(r#"{{ seconds alert.rule.level }}"#), @"`seconds`: `10` is not a duration: write a whole number with ms, s, m, h or d, as in `30s`, in `{{ seconds alert.rule.level }}`");
+}
+
+#[test]
 fn in_text_it_becomes_text_without_escaping() {
     assert_eq!(
         check("{{ alert.rule.description }} on {{ steps.host.name }}"),
@@ -96,6 +125,11 @@ fn references_name_what_is_read() {
     let compiled =
         Template::compile("{{ alert.data.srcip }} {{ default steps.host.x steps.host.name }}").unwrap();
     let read: Vec<(String, bool)> = compiled.references().iter().map(|r| (r.text(), r.is_optional)).collect();
+    let merged = Template::compile("{{ merge inputs.alert key=call.key }}").unwrap();
+    assert_eq!(
+        merged.references().iter().map(Reference::text).collect::<Vec<_>>(),
+        ["inputs.alert", "call.key"]
+    );
     let expected = [("alert.data.srcip", false), ("steps.host.x", true), ("steps.host.name", false)];
     assert_eq!(read, expected.map(|(path, is_optional)| (path.to_owned(), is_optional)));
 }
