@@ -190,7 +190,10 @@ impl Ready<'_> {
         match tokio::time::timeout_at(deadline, exchange).await {
             Ok(Ok(exchange)) => self.read(connection, &exchange),
             Ok(Err(broken)) => judge(broken.end, broken.failure),
-            Err(_) => judge(progress.end(), late(connection, progress.stage(), timeout)),
+            Err(_) => {
+                let (stage, end) = progress.give_up();
+                judge(end, late(connection, stage, timeout))
+            }
         }
     }
 

@@ -1,14 +1,15 @@
 //! The one place that decides what a call that did not succeed was: provably not done, or unknown.
 //!
-//! Not done: no byte of the request's body left us; the other side refused it with a status that no server gives after
-//! having acted; it answered, and its own words say that it did not act. Everything else may have happened.
+//! Not done: no byte of the request left us; the other side refused it with a status that no server gives after having
+//! acted; it answered, and its own words say that it did not act. Everything else may have happened: bytes that the
+//! kernel took may have been read, whatever became of the connection after it.
 
 use model::{Failure, Outcome};
 
 /// How a call ended that did not succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
-    /// The request did not leave, or not as far as its body.
+    /// No byte of the request left.
     NotSent,
     /// The request left, and no answer came.
     NoAnswer,
@@ -32,11 +33,11 @@ pub(crate) fn judge(end: End, failure: Failure) -> Outcome {
 
 /// Whether a status says that the server did not act.
 ///
-/// 408, 409, 425 and 429 may come from something in front of it, or after it. Of the redirects, 302 and 303 are also
-/// how a server says that it is done.
+/// 408, 409, 425 and 429 may come from something in front of it, or after it, and 499 is how a gateway says that somebody
+/// stopped waiting. Of the redirects, 302 and 303 are also how a server says that it is done.
 fn proves_nothing_done(status: u16) -> bool {
     match status {
-        408 | 409 | 425 | 429 => false,
+        408 | 409 | 425 | 429 | 499 => false,
         301 | 304 | 307 | 308 => true,
         _ => (400..500).contains(&status),
     }
@@ -65,7 +66,7 @@ mod tests {
         for status in [301, 307, 308, 400, 401, 403, 404, 405, 410, 413, 422, 451] {
             assert_eq!(check(End::Refused { status, is_proof: false }), "failed", "{status}");
         }
-        for status in [302, 303, 408, 409, 425, 429, 500, 502, 503, 504, 599] {
+        for status in [302, 303, 408, 409, 425, 429, 499, 500, 502, 503, 504, 599] {
             assert_eq!(check(End::Refused { status, is_proof: false }), "unknown", "{status}");
             assert_eq!(check(End::Refused { status, is_proof: true }), "failed", "{status}");
         }

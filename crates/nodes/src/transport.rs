@@ -86,10 +86,8 @@ impl Client {
         for (name, value) in ours {
             headers.insert(name.clone(), value.clone());
         }
-        match &request.body {
-            Some(bytes) => *outgoing.body_mut() = Some(body::tracked(bytes.clone(), progress.clone())),
-            None => progress.set(Stage::Sent),
-        }
+        let bytes = request.body.clone().unwrap_or_default();
+        *outgoing.body_mut() = Some(body::tracked(bytes, progress.clone()));
         let response = self.client.execute(outgoing).await;
         let response = response.map_err(|error| self.broken(&error, request, progress))?;
         progress.answered(response.status().as_u16());
@@ -117,14 +115,14 @@ impl Client {
             if bytes.len() > LARGEST_ANSWER {
                 let message = format!("the answer is larger than {} MiB", LARGEST_ANSWER / 1024 / 1024);
                 let failure = model::Failure::new(model::FailureClass::Response, message);
-                return Err(Broken { end: progress.end(), failure });
+                return Err(Broken { end: progress.give_up().1, failure });
             }
         }
         Ok(scrubber.answer(Answer { status, headers, body: Body::read(&bytes) }))
     }
 
     fn broken(&self, error: &reqwest::Error, request: &Prepared, progress: &Arc<Progress>) -> Broken {
-        let end = if error.is_connect() { End::NotSent } else { progress.end() };
+        let (_, end) = progress.give_up();
         let failure = naming::name(
             error,
             &naming::Way {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "the other side runs beside the test")]
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -32,24 +33,39 @@ pub(super) enum Reply {
     Json(u16, String),
     /// These bytes, and the connection is closed.
     Bytes(String),
+    /// This answer and these bytes after it that nobody asked for, and the connection stays.
+    AndMore(String, String),
+    /// No answer, and the connection is closed.
+    Cut,
     /// No answer, and the connection stays.
     Silence,
 }
 
-/// Where a connection is cut.
+/// Where a connection is cut, in the order of a call.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Cut {
-    /// When the first bytes have come, and none was read.
+    /// Before it is accepted: by the system, when the process that listened is gone.
+    Unaccepted,
+    /// When the first bytes have come, and none was read; with TLS it is the handshake that is cut.
     Unread,
     /// When the head has been read.
     AfterHead,
+    /// When half of the body has been read.
+    InBody,
     /// When all has been read.
     AfterBody,
+    /// In the first line of the answer.
+    InStatus,
+    /// In the headers of the answer.
+    InHeaders,
+    /// In the body of the answer.
+    InAnswer,
 }
 
 pub(super) struct Peer {
     pub(super) address: String,
     seen: Arc<Mutex<Vec<Received>>>,
+    connections: Arc<AtomicUsize>,
 }
 
 type Script = Arc<dyn Fn(usize, &Received) -> Reply + Send + Sync>;
@@ -79,20 +95,48 @@ impl Peer {
 
     /// Cuts every connection.
     pub(super) async fn cut(cut: Cut) -> Peer {
-        Peer::with(move |mut stream, _| async move {
-            match cut {
-                Cut::Unread => {
+        if cut == Cut::Unaccepted {
+            return Peer::gone_before_accept().await;
+        }
+        Peer::with(move |stream, _| async move {
+            if cut == Cut::Unread {
+                stream.peek(&mut [0]).await.unwrap();
+            } else {
+                cut_later(stream, cut).await;
+            }
+        })
+        .await
+    }
+
+    /// Cuts every connection, which speaks TLS.
+    pub(super) async fn cut_tls(acceptor: TlsAcceptor, cut: Cut) -> Peer {
+        if cut == Cut::Unaccepted {
+            return Peer::gone_before_accept().await;
+        }
+        Peer::with(move |stream, _| {
+            let acceptor = acceptor.clone();
+            async move {
+                if cut == Cut::Unread {
                     stream.peek(&mut [0]).await.unwrap();
-                }
-                Cut::AfterHead => {
-                    read_head(&mut stream).await;
-                }
-                Cut::AfterBody => {
-                    read_request(&mut stream).await;
+                } else if let Ok(stream) = acceptor.accept(stream).await {
+                    cut_later(stream, cut).await;
                 }
             }
         })
         .await
+    }
+
+    /// The system takes a connection and what comes over it; the process that listened goes away before it accepts.
+    async fn gone_before_accept() -> Peer {
+        let (listener, peer) = Peer::listen().await;
+        tokio::spawn(async move {
+            // One thread runs both sides: after so many turns the other one has written what it can.
+            for _ in 0..10_000 {
+                tokio::task::yield_now().await;
+            }
+            drop(listener);
+        });
+        peer
     }
 
     /// Says this to everybody who says something.
@@ -131,16 +175,22 @@ impl Peer {
         self.seen().iter().map(|received| received.line().to_owned()).collect()
     }
 
+    /// How many connections were made.
+    pub(super) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
     /// Does this with every connection.
     async fn with<F>(work: impl Fn(TcpStream, Arc<Mutex<Vec<Received>>>) -> F + Send + 'static) -> Peer
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let (listener, peer) = Peer::listen().await;
-        let seen = peer.seen.clone();
+        let (seen, connections) = (peer.seen.clone(), peer.connections.clone());
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
+                connections.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(work(stream, seen.clone()));
             }
         });
@@ -150,7 +200,7 @@ impl Peer {
     async fn listen() -> (TcpListener, Peer) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        (listener, Peer { address, seen: Arc::default() })
+        (listener, Peer { address, seen: Arc::default(), connections: Arc::default() })
     }
 }
 
@@ -178,9 +228,31 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
                 let _ = stream.shutdown().await;
                 return;
             }
+            Reply::AndMore(answer, more) => {
+                stream.write_all(format!("{answer}{more}").as_bytes()).await.unwrap();
+            }
+            Reply::Cut => return,
             Reply::Silence => std::future::pending().await,
         }
     }
+}
+
+/// Goes as far as this with the one request, and drops the connection.
+async fn cut_later<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, cut: Cut) {
+    let Some(head) = read_head(&mut stream).await else { return };
+    let length = content_length(&head);
+    let (read, answer) = match cut {
+        Cut::Unaccepted | Cut::Unread | Cut::AfterHead => (0, ""),
+        Cut::InBody => (length / 2, ""),
+        Cut::AfterBody => (length, ""),
+        Cut::InStatus => (length, "HTTP/1.1 20"),
+        Cut::InHeaders => (length, "HTTP/1.1 201 Created\r\ncontent-ty"),
+        Cut::InAnswer => (length, "HTTP/1.1 201 Created\r\ncontent-length: 100\r\n\r\n{\"_id\":"),
+    };
+    let mut body = vec![0; read];
+    stream.read_exact(&mut body).await.unwrap();
+    stream.write_all(answer.as_bytes()).await.unwrap();
+    stream.flush().await.unwrap();
 }
 
 async fn read_head<S: AsyncRead + Unpin>(stream: &mut S) -> Option<String> {
@@ -193,9 +265,13 @@ async fn read_head<S: AsyncRead + Unpin>(stream: &mut S) -> Option<String> {
 
 async fn read_request<S: AsyncRead + Unpin>(stream: &mut S) -> Option<Received> {
     let mut received = Received { head: read_head(stream).await?, body: String::new() };
-    let length = received.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-    let mut body = vec![0; length];
+    let mut body = vec![0; content_length(&received.head)];
     stream.read_exact(&mut body).await.ok()?;
     received.body = String::from_utf8(body).ok()?;
     Some(received)
+}
+
+fn content_length(head: &str) -> usize {
+    let received = Received { head: head.to_owned(), body: String::new() };
+    received.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0)
 }

@@ -18,16 +18,18 @@ fn acceptor(certificate: CertificateDer<'static>, key: &KeyPair) -> TlsAcceptor 
     ))
 }
 
-/// A server with a self-signed certificate for a name that it is not called by, as Wazuh makes it; and its fingerprint.
-async fn self_signed() -> (Peer, String) {
+/// A self-signed certificate for a name that the server is not called by, as Wazuh makes it; and its fingerprint.
+pub(super) static SELF_SIGNED: LazyLock<(TlsAcceptor, String)> = LazyLock::new(|| {
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
-    let fingerprint = Sha256::digest(certificate.der())
-        .iter()
-        .map(|byte| format!("{byte:02X}"))
-        .collect::<Vec<_>>()
-        .join(":");
-    (answering(acceptor(certificate.der().clone(), &key)).await, fingerprint)
+    let digest = Sha256::digest(certificate.der());
+    let fingerprint = digest.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":");
+    (acceptor(certificate.der().clone(), &key), fingerprint)
+});
+
+async fn self_signed() -> (Peer, String) {
+    let (acceptor, fingerprint) = SELF_SIGNED.clone();
+    (answering(acceptor).await, fingerprint)
 }
 
 async fn answering(acceptor: TlsAcceptor) -> Peer {
