@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use workflow::{FailureRule, Request};
 
 use crate::outcome::{End, judge};
+use crate::request::url_shown;
 
 /// What longer `Retry-After` is cut to.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
@@ -229,7 +230,11 @@ fn unnamed(answer: &Answer, reading: &Reading<'_>) -> Failure {
     let message = format!("{} answered {}{said}", reading.called, answer.status);
     let failure = Failure::new(FailureClass::Http(answer.status), message);
     match answer.header("location").filter(|_| (300..400).contains(&answer.status)) {
-        Some(to) => failure.help(format!("redirects are not followed; this one leads to {}", clean(to))),
+        Some(to) => {
+            // What stands behind a `?` may be a key to what it leads to.
+            let to = clean(to.split(['?', '#']).next().unwrap_or_default());
+            failure.help(format!("redirects are not followed; this one leads to {}", url_shown(&to)))
+        }
         None => failure,
     }
 }

@@ -136,10 +136,25 @@ impl Client {
     }
 }
 
-/// The headers of an answer that steps may see: not those that set a session.
+/// Words in the name of a header that hands a session, a token or a key out.
+const SECRET_HEADERS: [&str; 10] = [
+    "api-key",
+    "apikey",
+    "authentication-info",
+    "authorization",
+    "cookie",
+    "credential",
+    "password",
+    "secret",
+    "session",
+    "token",
+];
+
+/// The headers of an answer that steps may see: not those that hand a secret out.
 fn readable_headers(headers: &HeaderMap) -> Map<String, Value> {
     let mut readable = Map::new();
-    for name in headers.keys().filter(|name| *name != reqwest::header::SET_COOKIE) {
+    let is_secret = |name: &str| SECRET_HEADERS.iter().any(|word| name.contains(word));
+    for name in headers.keys().filter(|name| !is_secret(name.as_str())) {
         let values: Vec<_> =
             headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
         readable.insert(name.as_str().to_owned(), values.join(", ").into());

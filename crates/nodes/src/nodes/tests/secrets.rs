@@ -1,6 +1,6 @@
 //! What the other side says about us does not get out.
 
-use super::peer::{Peer, Reply};
+use super::peer::{Peer, Received, Reply};
 use super::*;
 
 fn holds_no_secret(outcome: &Outcome) {
@@ -32,6 +32,36 @@ async fn a_server_that_echoes_the_headers_gives_nothing_away() {
             &call(&thehive, "thehive.add_comment", json!({ "case": "~1", "message": "x" })).await,
         );
     }
+}
+
+#[tokio::test]
+async fn headers_that_hand_a_secret_out_are_not_shown() {
+    let answer = |status: u16, header: &'static str| {
+        move |_, _: &Received| {
+            Reply::Bytes(format!("HTTP/1.1 {status} X\r\n{header}\r\ncontent-length: 2\r\n\r\n{{}}"))
+        }
+    };
+    for header in [
+        "Set-Cookie: session=s3cret-Passw0rd",
+        "X-Auth-Token: s3cret-Passw0rd",
+        "X-Subject-Token: s3cret-Passw0rd",
+        "X-Api-Key: s3cret-Passw0rd",
+        "Authorization: Bearer s3cret-Passw0rd",
+        "Authentication-Info: nextnonce=s3cret-Passw0rd",
+    ] {
+        let peer = Peer::start(answer(200, header)).await;
+        let shown = shown(&post(peer.http()).await);
+        assert_eq!(shown, r#"succeeded {"headers":{"content-length":"2"},"json":{},"status":200}"#);
+    }
+    let header = "WWW-Authenticate: Basic realm=\"x\"";
+    let peer = Peer::start(answer(200, header)).await;
+    assert!(shown(&post(peer.http()).await).contains("www-authenticate"));
+    let header = "Location: https://a:s3cret-Passw0rd@idp.example/in?code=s3cret-Passw0rd";
+    let peer = Peer::start(answer(307, header)).await;
+    assert_snapshot!(shown(&post(peer.http()).await), @"
+    failed http_307: POST / answered 307: {}
+      help: redirects are not followed; this one leads to https://...@idp.example/in
+    ");
 }
 
 #[tokio::test]
