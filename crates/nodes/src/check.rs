@@ -10,6 +10,9 @@ use workflow::{
 
 use crate::catalog::Recipes;
 
+/// What a request may say about the call that it is.
+const CALL: [&str; 4] = ["key", "run", "step", "started_at"];
+
 /// Checks a node against the recipes.
 pub(crate) fn node(file: &str, text: &str, recipes: &Recipes) -> Result<(), Diagnostics> {
     let manifest = Manifest::parse(file, text)?;
@@ -59,12 +62,13 @@ impl Check<'_> {
     }
 
     fn request(&mut self, request: &Request) {
-        const SENT: &[&str] = &["inputs"];
-        const READ: &[&str] = &["inputs", "connection", "response", "empty"];
-        const JUDGED: &[&str] = &["inputs", "connection", "response", "phase"];
+        const SENT: &[&str] = &["inputs", "call"];
+        const READ: &[&str] = &["inputs", "call", "connection", "response", "empty"];
+        const JUDGED: &[&str] = &["inputs", "call", "connection", "response", "phase"];
         let values = [&request.query, &request.headers, &request.json].into_iter().flatten();
-        let templates = [&request.method, &request.path].into_iter().chain(&self.manifest.target);
-        let sent = templates.flat_map(|template| template.references());
+        let targets = self.manifest.target.iter().flat_map(|target| target.references());
+        self.references(targets, &["inputs"]);
+        let sent = [&request.method, &request.path].into_iter().flat_map(|template| template.references());
         self.references(sent.chain(values.flat_map(ValueTemplate::references)), SENT);
         self.references(request.output.iter().flat_map(ValueTemplate::references), READ);
         self.references(request.succeeds_when.iter().flat_map(|when| when.references()), READ);
@@ -79,6 +83,11 @@ impl Check<'_> {
                 let message = format!("there is no `{text}` here: there are {}", roots.join(", "));
                 self.report(Rule::UNKNOWN_ROOT, &text, message);
                 continue;
+            }
+            let field = reference.path.get(1).filter(|_| reference.root() == "call");
+            if let Some(field) = field.filter(|field| !CALL.contains(&field.as_str())) {
+                let message = format!("there is no `call.{field}`: a call has {}", CALL.join(", "));
+                self.report(Rule::UNKNOWN_ROOT, &text, message);
             }
             let input = reference.path.get(1).filter(|_| reference.root() == "inputs");
             if let Some(input) = input.filter(|input| !self.manifest.inputs.contains_key(*input)) {
@@ -100,7 +109,7 @@ impl Check<'_> {
             let kind = expression.strip_prefix("inputs.").and_then(|name| self.manifest.inputs.get(name));
             let is_harmless =
                 kind.is_some_and(|input| matches!(input.kind, InputKind::AgentId | InputKind::Integer));
-            if !is_harmless && !expression.starts_with("urlencode ") {
+            if !is_harmless && expression != "call.key" && !expression.starts_with("urlencode ") {
                 let message =
                     format!("`{expression}` stands in a path as it came: write `urlencode {expression}`");
                 self.report(Rule::UNESCAPED_PATH, expression, message);

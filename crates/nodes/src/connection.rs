@@ -146,6 +146,7 @@ impl Connection {
         let called = called(request);
         let reading = Reading {
             inputs: &Value::Null,
+            call: &Value::Null,
             connection: &self.rendered.public,
             shared: self.rendered.failures(),
             phase: Phase::CallAfterLogin,

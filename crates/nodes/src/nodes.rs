@@ -45,6 +45,8 @@ pub struct Call<'a> {
     pub connection: Option<&'a str>,
     /// The rendered inputs.
     pub inputs: &'a Value,
+    /// Which call it is: `{ key, run, step, started_at }`, the same for all attempts. A request may carry it.
+    pub call: &'a Value,
     /// How long the whole call may take, with waiting for others and logging in.
     pub timeout: Duration,
 }
@@ -117,8 +119,8 @@ impl Nodes {
         let connection = self.connection(manifest, call.connection)?;
         let inputs = request::check_inputs(&manifest.inputs, call.inputs)?;
         let base = connection.rendered.base(manifest.connection.is_some());
-        let prepared = request::build(request, &inputs, &base)?;
-        Ok((connection, Ready { request, inputs, prepared }))
+        let prepared = request::build(request, &inputs, call.call, &base)?;
+        Ok((connection, Ready { request, inputs, call: call.call, prepared }))
     }
 
     /// The connection that the step names; else the one named like the product; else the only one of the product.
@@ -180,6 +182,7 @@ impl Connection {
 struct Ready<'a> {
     request: &'a Request,
     inputs: Value,
+    call: &'a Value,
     prepared: Prepared,
 }
 
@@ -205,6 +208,7 @@ impl Ready<'_> {
         let called = connection::called(&self.prepared);
         let reading = Reading {
             inputs: &self.inputs,
+            call: self.call,
             connection: &public,
             shared: connection.rendered.failures(),
             phase: exchange.phase,

@@ -52,8 +52,13 @@ pub(crate) fn check_inputs(inputs: &BTreeMap<String, Input>, given: &Value) -> R
 }
 
 /// Builds the request; `inputs` have been checked.
-pub(crate) fn build(request: &Request, inputs: &Value, base: &Base) -> Result<Prepared, Failure> {
-    let scope = Scope::new(json!({ "inputs": inputs }));
+pub(crate) fn build(
+    request: &Request,
+    inputs: &Value,
+    call: &Value,
+    base: &Base,
+) -> Result<Prepared, Failure> {
+    let scope = Scope::new(json!({ "inputs": inputs, "call": call }));
     let method = request.method.eval_text(&scope).map_err(|error| unmade(&error))?;
     let method =
         Method::from_bytes(method.as_bytes()).map_err(|_| refused(format!("`{method}` is not a method")))?;

@@ -43,6 +43,8 @@ pub(crate) enum Phase {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reading<'a> {
     pub(crate) inputs: &'a Value,
+    /// Which call it was.
+    pub(crate) call: &'a Value,
     /// What may be shown of the connection.
     pub(crate) connection: &'a Value,
     /// The rules of the product, after those of the node.
@@ -205,6 +207,7 @@ fn add_shape(template: &ValueTemplate, answer: &Answer, scope: &mut Scope) {
 fn scope(answer: &Answer, reading: &Reading<'_>) -> Scope {
     Scope::new(json!({
         "inputs": reading.inputs,
+        "call": reading.call,
         "connection": reading.connection,
         "response": answer.to_json(),
         "phase": reading.phase.as_str(),

@@ -3,7 +3,7 @@
 mod expected;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use expr::duration;
 use model::Outcome;
@@ -22,6 +22,15 @@ use crate::trial::expected::{
     Expected, ExpectedFailure, ExpectedRequest, GivenResponse, check_headers, check_request, same,
 };
 
+/// The call that tests make, where they do not say another.
+static CALL: LazyLock<Value> = LazyLock::new(|| {
+    json!({
+        "key": "00112233445566778899aabbccddeeff",
+        "run": "r1",
+        "step": "step",
+        "started_at": "2026-01-01T00:00:00Z",
+    })
+});
 /// Where a connection leads in tests.
 const SOMEWHERE: &str = "https://connection.test";
 
@@ -44,6 +53,8 @@ struct NodeTest {
     _name: String,
     #[serde(default)]
     inputs: Value,
+    /// Which call it is; [`CALL`] where nothing is said.
+    call: Option<Value>,
     /// What may be shown of the connection.
     #[serde(default)]
     connection: Value,
@@ -112,9 +123,10 @@ fn node_test(manifest: &Manifest, recipe: Option<&Recipe>, test: &NodeTest) -> R
     let Action::Request(request) = &manifest.action else {
         return Err("only a node with a `request` or with `native` has tests".to_owned());
     };
+    let call = test.call.as_ref().unwrap_or(&CALL);
     let base = if manifest.connection.is_some() { Base::Below(SOMEWHERE.to_owned()) } else { Base::Anywhere };
     let built = request::check_inputs(&manifest.inputs, &given)
-        .and_then(|inputs| request::build(request, &inputs, &base).map(|prepared| (inputs, prepared)));
+        .and_then(|inputs| request::build(request, &inputs, call, &base).map(|prepared| (inputs, prepared)));
     let (inputs, prepared) = match built {
         Ok(built) => built,
         Err(failure) => return expected.check(&Outcome::Failed(failure)),
@@ -126,6 +138,7 @@ fn node_test(manifest: &Manifest, recipe: Option<&Recipe>, test: &NodeTest) -> R
     let connection = if test.connection.is_null() { json!({}) } else { test.connection.clone() };
     let reading = Reading {
         inputs: &inputs,
+        call,
         connection: &connection,
         shared: recipe.map_or(&[], |recipe| &recipe.failures),
         phase: phase(test.phase.as_deref())?,
@@ -168,6 +181,7 @@ fn recipe_test(recipe: &Arc<Recipe>, test: &RecipeTest) -> Result<(), String> {
     let called = if phase == Phase::Login { "the login" } else { "the call" };
     let reading = Reading {
         inputs: &Value::Null,
+        call: &Value::Null,
         connection: &rendered.public,
         shared: &recipe.failures,
         phase,

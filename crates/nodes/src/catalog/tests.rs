@@ -149,7 +149,13 @@ fn what_is_wrong_with_an_added_node_is_said_with_its_place() {
     let node = NODE.replace("inputs.id", "inputs.number") + "succeeds_when: respons.status == 200\n";
     insta::assert_snapshot!(check(&[("a/connection.yaml", RECIPE), ("a.yaml", &node)]), @"
     a.yaml:9:55 unknown-input: there is no input `number`
-    a.yaml:10:16 unknown-root: there is no `respons.status` here: there are inputs, connection, response, empty
+    a.yaml:10:16 unknown-root: there is no `respons.status` here: there are inputs, call, connection, response, empty
+    ");
+    let node = NODE.replace("/close", "/{{ call.key }}?{{ call.id }}") + "target: \"{{ call.run }}\"\n";
+    insta::assert_snapshot!(check(&[("a/connection.yaml", RECIPE), ("a.yaml", &node)]), @"
+    a.yaml:9:86 unknown-root: there is no `call.id`: a call has key, run, step, started_at
+    a.yaml:9:86 unescaped-path: `call.id` stands in a path as it came: write `urlencode call.id`
+    a.yaml:10:13 unknown-root: there is no `call.run` here: there are inputs
     ");
     let node = NODE.replace("request: { method", "native: close\nx: { method");
     insta::assert_snapshot!(check(&[("a/connection.yaml", RECIPE), ("a.yaml", &node)]), @"
@@ -206,7 +212,7 @@ tests:
         .map(|report| format!("{}: {}", report.name, report.problem.as_deref().unwrap_or("ok")))
         .collect();
     insta::assert_snapshot!(shown.join("\n"), @r#"
-    typing error: this is not a test: unknown field `imputs`, expected one of `name`, `inputs`, `connection`, `phase`, `request`, `response`, `output`, `failed`, `unknown`
+    typing error: this is not a test: unknown field `imputs`, expected one of `name`, `inputs`, `call`, `connection`, `phase`, `request`, `response`, `output`, `failed`, `unknown`
     other output: output: expected {"a":2}, not {"a":1}
     other path: url: expected "/tickets/y/close", not "/tickets/x/close"
     no failure: the outcome is another: succeeded with {}

@@ -57,6 +57,7 @@ pub(crate) fn read(rendered: &Rendered, entry: &TokenEntry, answer: &Answer) -> 
     let called = format!("the login to `{}`", rendered.name);
     let reading = Reading {
         inputs: &Value::Null,
+        call: &Value::Null,
         connection: &rendered.public,
         shared: rendered.failures(),
         phase: Phase::Login,

@@ -14,6 +14,7 @@ mod setup;
 mod tls;
 mod tokens;
 
+const KEY: &str = "00112233445566778899aabbccddeeff";
 static BUILTIN: LazyLock<(Catalog, Recipes)> = LazyLock::new(crate::builtin);
 
 fn manifest(node: &str) -> &'static Manifest {
@@ -40,7 +41,9 @@ async fn call(nodes: &Nodes, node: &str, inputs: Value) -> Outcome {
 }
 
 async fn within(timeout: Duration, nodes: &Nodes, node: &str, inputs: Value) -> Outcome {
-    nodes.perform(Call { manifest: manifest(node), connection: None, inputs: &inputs, timeout }).await
+    let identity = json!({ "key": KEY, "run": "r1", "step": "step", "started_at": "2026-01-01T00:00:00Z" });
+    let call = Call { manifest: manifest(node), connection: None, inputs: &inputs, call: &identity, timeout };
+    nodes.perform(call).await
 }
 
 /// A request that has a body and disrupts, over a connection without a login of its own.

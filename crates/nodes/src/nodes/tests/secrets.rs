@@ -74,8 +74,13 @@ async fn the_credentials_of_a_connection_go_nowhere_else() {
     let manifest = manifest("http");
     let at = async |url: String| {
         let inputs = json!({ "url": url });
-        let call =
-            Call { manifest, connection: Some("thehive"), inputs: &inputs, timeout: Duration::from_secs(30) };
+        let call = Call {
+            manifest,
+            connection: Some("thehive"),
+            inputs: &inputs,
+            call: &Value::Null,
+            timeout: Duration::from_secs(30),
+        };
         shown(&nodes.perform(call).await)
     };
     assert!(at(format!("{}/thehive/api/x", evil.http())).await.starts_with("failed input: "));
@@ -99,6 +104,7 @@ async fn a_node_cannot_set_the_header_that_says_who_we_are() {
             manifest,
             connection: Some("thehive"),
             inputs: &inputs,
+            call: &Value::Null,
             timeout: Duration::from_secs(30),
         })
         .await;

@@ -39,7 +39,11 @@ async fn steps_compute_in_turn() {
     let nodes = Nodes::new(&Recipes::default(), &Default::default()).unwrap();
     let perform = async |node: &str, inputs: Value, timeout: Duration| {
         let manifest = catalog.get(node).unwrap();
-        show(nodes.perform(Call { manifest, connection: None, inputs: &inputs, timeout }).await)
+        show(
+            nodes
+                .perform(Call { manifest, connection: None, inputs: &inputs, call: &Value::Null, timeout })
+                .await,
+        )
     };
     let turns = std::thread::available_parallelism().unwrap().get();
     let endless = || perform("script", json!({ "code": "for (;;) {}" }), Duration::from_millis(300));
