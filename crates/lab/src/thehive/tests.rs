@@ -175,6 +175,29 @@ async fn a_query_reads_a_case() {
 }
 
 #[tokio::test]
+async fn cases_are_found_by_a_whole_tag() {
+    let client = start().await;
+    for (title, tag) in [("a", "portcullis:01"), ("b", "portcullis:012"), ("c", "portcullis:01")] {
+        let body = json!({ "title": title, "description": "d", "tags": ["wazuh", tag] });
+        assert_eq!(client.hive("POST", "/case", body).await.0, 201);
+    }
+    let titles = async |tag: &str| {
+        let by_tag = json!({ "_name": "filter", "_eq": { "_field": "tags", "_value": tag } });
+        let sorted = json!({ "_name": "sort", "_fields": [{ "_createdAt": "asc" }] });
+        let page = json!({ "_name": "page", "from": 0, "to": 100 });
+        let query = json!([{ "_name": "listCase" }, by_tag, sorted, page]);
+        let body = json!({ "query": query, "excludeFields": ["description"] });
+        let (status, found) = client.hive("POST", "/query?name=find-cases", body).await;
+        assert_eq!(status, 200, "{found}");
+        let found = found.as_array().unwrap();
+        assert!(found.iter().all(|case| case.get("description").is_none() && case["number"].is_u64()));
+        found.iter().map(|case| case["title"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(titles("portcullis:01").await, ["a", "c"]);
+    assert_eq!(titles("portcullis:0").await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn custom_fields_must_be_known() {
     let client = start().await;
     let body = json!({ "title": "t", "description": "d", "customFields": { "portcullis-run": "r1" } });
