@@ -1,11 +1,24 @@
 //! What may be done at all: asked before each disruptive call, whatever the playbook says and whoever approved it.
 
+mod address;
+mod budget;
+mod guardrails;
+mod name;
+mod rules;
+mod touched;
+
 use std::fmt;
 
 use async_trait::async_trait;
 use model::{Failure, RunId, StepKey, Timestamp};
 use serde_json::Value;
 use workflow::Manifest;
+
+pub use address::Block;
+pub use budget::{Budget, Disruption};
+pub use guardrails::{Directory, Guardrails};
+pub use name::Pattern;
+pub use rules::{AgentFacts, NeverTouch, Rules, agent};
 
 use crate::runner::Shared;
 

@@ -10,7 +10,7 @@ mod drive;
 mod ended;
 mod error;
 mod executor;
-mod guard;
+pub mod guard;
 mod ledger;
 mod metrics;
 mod pinned;
