@@ -77,6 +77,9 @@ impl Guard for Unguarded {
 impl Shared {
     /// Whether a disruptive call may be made; asked after its inputs are fixed and before its intent is recorded.
     pub(crate) async fn judge(&self, intent: &Intent<'_>) -> Verdict {
+        if let Some(failure) = self.halt.refuses() {
+            return Verdict::Refuse(failure);
+        }
         self.guard.judge(intent, self.clock.now()).await
     }
 }

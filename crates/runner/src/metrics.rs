@@ -119,6 +119,11 @@ impl Runner {
                 "Files whose newest text cannot be used; the version before it is live where there is one.",
                 failing,
             ),
+            Metric::gauge(
+                "portcullis_halted",
+                "Whether all disruption is halted: 1 or 0.",
+                usize::from(self.halted().is_some()),
+            ),
             Metric::counter(
                 "portcullis_reloads_total",
                 &["result"],

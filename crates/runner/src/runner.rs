@@ -15,6 +15,7 @@ use crate::drive::{self, Letter};
 use crate::error::Error;
 use crate::executor::Executor;
 use crate::guard::{Guard, Unguarded};
+use crate::halt::Halt;
 use crate::ledger::{Contained, Ledger};
 use crate::metrics::Metrics;
 use crate::pinned::Pinned;
@@ -41,6 +42,8 @@ pub struct Settings {
     pub clock: Clock,
     /// Who is asked before each disruptive call.
     pub guard: Arc<dyn Guard>,
+    /// The role that it takes to end a halt of all disruption.
+    pub resume_role: String,
 }
 
 impl Default for Settings {
@@ -52,6 +55,7 @@ impl Default for Settings {
             retention: None,
             clock: Clock::System,
             guard: Arc::new(Unguarded),
+            resume_role: "admin".to_owned(),
         }
     }
 }
@@ -87,6 +91,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) retention: Option<Duration>,
     pub(crate) guard: Arc<dyn Guard>,
+    pub(crate) halt: Halt,
+    pub(crate) resume_role: String,
     most_active_runs: usize,
     active: Mutex<HashMap<RunId, mpsc::Sender<Letter>>>,
     /// Why the runner does nothing any more; empty while it works.
@@ -107,6 +113,7 @@ impl Runner {
         }
         workflows.log_changes_since(&Workflows::default());
         let claim = store.claim(&settings.worker).await?;
+        let halt = Halt::read(store.as_ref()).await?;
         let (timers, due) = timers(settings.clock);
         let shared = Arc::new(Shared {
             store,
@@ -123,6 +130,8 @@ impl Runner {
             metrics: Metrics::default(),
             retention: settings.retention,
             guard: settings.guard,
+            halt,
+            resume_role: settings.resume_role,
             most_active_runs: settings.most_active_runs,
             active: Mutex::default(),
             stopped: watch::Sender::new(None),

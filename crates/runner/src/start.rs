@@ -65,12 +65,12 @@ fn holds(triggers: &[&workflow::Trigger], scope: &Scope) -> Result<bool, EvalErr
 }
 
 /// Does this to its end, also when its caller is dropped: a run that is on disk has to be driven.
-async fn see_through<T: Send + 'static>(
+pub(crate) async fn see_through<T: Send + 'static>(
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
     tokio::spawn(work).await.unwrap_or_else(|error| {
-        error!(%error, "an alert was not seen through");
-        Err(Error::Stopped("this alert made the server fail: its log says more".to_owned()))
+        error!(%error, "something was not seen through");
+        Err(Error::Stopped("this made the server fail: its log says more".to_owned()))
     })
 }
 

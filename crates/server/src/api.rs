@@ -2,6 +2,7 @@
 
 mod approvals;
 mod containments;
+mod halt;
 mod runs;
 mod workflows;
 
@@ -21,6 +22,8 @@ pub(crate) fn router() -> Router<App> {
         .route("/api/v1/containments", get(containments::list))
         .route("/api/v1/workflows", get(workflows::list))
         .route("/api/v1/workflows/{name}/runs", post(workflows::start))
+        .route("/api/v1/halt", get(halt::show).post(halt::halt))
+        .route("/api/v1/resume", post(halt::resume))
         .route("/api/v1/approvals", get(approvals::list))
         .route("/api/v1/approvals/{run}/{step}", get(approvals::show).post(approvals::decide))
 }

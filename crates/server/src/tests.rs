@@ -4,6 +4,7 @@ mod alerts;
 mod bench;
 mod broken;
 mod decisions;
+mod halt;
 mod hostile;
 mod logs;
 mod reload;

@@ -9,6 +9,7 @@ use model::{
     ApprovalRequest, Asked, Decision, Digest, Event, Failure, Record, Resolution, RunId, RunSummary, StepKey,
     Timestamp, Waiting, WaitingFor,
 };
+use runner::Halted;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -33,6 +34,9 @@ pub(crate) struct Page {
     approvals: Vec<Item>,
     /// To be handed in as `before`.
     next: Option<RunId>,
+    /// Why all disruption is halted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    halted: Option<Halted>,
 }
 
 /// One thing that waits for people.
@@ -123,7 +127,7 @@ pub(crate) async fn list(
     let items = |summary: &RunSummary| {
         summary.waiting.iter().map(|waiting| Item::new(summary, waiting)).collect::<Vec<_>>()
     };
-    Ok(Json(Page { approvals: runs.iter().flat_map(items).collect(), next }))
+    Ok(Json(Page { approvals: runs.iter().flat_map(items).collect(), next, halted: app.runner.halted() }))
 }
 
 pub(crate) async fn show(State(app): State<App>, OfStep(run, step): OfStep) -> Result<Json<Detail>, Problem> {

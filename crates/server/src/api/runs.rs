@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::{Extension, Json};
 use engine::Run;
 use model::{Record, RunId, RunStatus, RunSummary, StepId, StepStatus};
+use runner::Halted;
 use serde::{Deserialize, Serialize};
 use workflow::{Bundle, Workflow};
 
@@ -30,6 +31,9 @@ pub(crate) struct Page {
     runs: Vec<RunSummary>,
     /// To be handed in as `before`.
     next: Option<RunId>,
+    /// Why all disruption is halted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    halted: Option<Halted>,
 }
 
 /// One run.
@@ -75,7 +79,7 @@ pub(crate) async fn list(
     let usual = store::Query::default();
     let query = store::Query { status, workflow, before, limit: limit.unwrap_or(usual.limit), ..usual };
     let store::Page { runs, next } = app.runner.store().runs(query).await?;
-    Ok(Json(Page { runs, next }))
+    Ok(Json(Page { runs, next, halted: app.runner.halted() }))
 }
 
 pub(crate) async fn show(State(app): State<App>, OfRun(run): OfRun) -> Result<Json<View>, Problem> {

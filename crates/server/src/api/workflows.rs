@@ -7,7 +7,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use model::{Digest, Mode, Timestamp, TriggerKind};
-use runner::{Live, Playbook};
+use runner::{Halted, Live, Playbook};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use workflow::{Diagnostic, Diagnostics, Severity};
@@ -27,6 +27,9 @@ pub(crate) struct List {
     /// Why the last reload could not take over all that stands on disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     trouble: Option<Trouble>,
+    /// Why all disruption is halted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    halted: Option<Halted>,
 }
 
 #[derive(Serialize)]
@@ -99,7 +102,8 @@ struct Start {
 
 pub(crate) async fn list(State(app): State<App>) -> Json<List> {
     let (all, now) = (app.runner.workflows(), app.settings.clock.now());
-    let mut list = List { workflows: Vec::new(), left_out: Vec::new(), trouble: None };
+    let mut list =
+        List { workflows: Vec::new(), left_out: Vec::new(), trouble: None, halted: app.runner.halted() };
     for playbook in all.playbooks() {
         match &playbook.live {
             Some(live) => list.workflows.push(View::new(playbook, live, now)),

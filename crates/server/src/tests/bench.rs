@@ -282,7 +282,7 @@ async fn open(
 ) -> Runner {
     let workflows = reread(&Workflows::default(), texts);
     assert_eq!(workflows.iter().count(), texts.len());
-    let settings = runner::Settings { clock: clock(), ..settings };
+    let settings = runner::Settings { clock: clock(), resume_role: "soc".to_owned(), ..settings };
     Runner::open(store, executor, workflows, settings).await.unwrap()
 }
 

@@ -80,6 +80,7 @@ async fn a_monitor_sees_what_was_counted() {
     portcullis_alerts_total{hook="wazuh",result="accepted"} 1
     portcullis_workflows 2
     portcullis_playbooks_failing 1
+    portcullis_halted 0
     portcullis_reloads_total{result="partly"} 1
     portcullis_runs_started_total{workflow="contain",trigger="webhook"} 1
     portcullis_runs_started_total{workflow="note",trigger="webhook"} 2
