@@ -62,8 +62,9 @@ impl Run {
                 self.stop_what_has_not_started(self.steps.len(), record)
             }
             Event::RunTimedOut => self.apply_timed_out(record),
-            Event::AlertJoined { .. } => {
-                self.joined_alerts += 1;
+            Event::AlertJoined { alert, .. } => {
+                self.joined_alerts.extend(alert.clone());
+                self.alerts_again += 1;
                 Ok(())
             }
             Event::RunFinished { status, outputs, .. } => {

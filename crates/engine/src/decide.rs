@@ -21,7 +21,9 @@ const MOST_INTERRUPTED_ATTEMPTS: u32 = 10;
 /// What is known by its key is sent so often at most while nobody knows whether it happened.
 const MOST_WITH_SAME_KEY: u32 = 8;
 /// So many alerts are kept beside the one that started a run; of further ones, only that they came.
-const MOST_JOINED_ALERTS: u32 = 50;
+const MOST_JOINED_ALERTS: usize = 50;
+/// What comes after so many leaves no trace in the run.
+const MOST_COUNTED_ALERTS: u32 = 1000;
 
 impl Run {
     pub(crate) fn begin(&mut self, start: Start, now: Timestamp, journal: &mut Vec<Record>) {
@@ -65,8 +67,9 @@ impl Run {
                 Ok(())
             }
             Input::AlertAgain { alert, received_at } => {
-                let alert = Some(alert).filter(|_| self.joined_alerts < MOST_JOINED_ALERTS);
-                self.record(Event::AlertJoined { alert, received_at }, now, journal);
+                if let Some(event) = self.alert_again(alert, received_at) {
+                    self.record(event, now, journal);
+                }
                 Ok(())
             }
             Input::ChildEnded { step, run, status, outputs, error } => {
@@ -123,6 +126,16 @@ impl Run {
     pub(crate) fn goes_on(&self, step: &StepKey) -> bool {
         let is_handler = |index: usize| index >= self.workflow.main_steps;
         step.is_undo || self.is_alarmed && self.workflow.index(&step.step).is_some_and(is_handler)
+    }
+
+    /// The same alert again adds to what is known of the incident; the very same one, sent twice, adds nothing.
+    fn alert_again(&self, alert: Arc<Value>, received_at: Timestamp) -> Option<Event> {
+        let is_first = self.scope.get(&["alert"]) == Some(alert.as_ref());
+        if is_first || self.joined_alerts.contains(&alert) || self.alerts_again >= MOST_COUNTED_ALERTS {
+            return None;
+        }
+        let alert = Some(alert).filter(|_| self.joined_alerts.len() < MOST_JOINED_ALERTS);
+        Some(Event::AlertJoined { alert, received_at })
     }
 
     /// What follows where a person wants something undone, or has undone it.

@@ -46,8 +46,9 @@ pub struct Run {
     pub(crate) is_alarmed: bool,
     /// When it disrupted something, in the last hour.
     pub(crate) disrupted_at: Vec<Timestamp>,
-    /// How often its alert came again.
-    pub(crate) joined_alerts: u32,
+    /// The alerts that came again, as far as they are kept, and how many came.
+    pub(crate) joined_alerts: Vec<Arc<Value>>,
+    pub(crate) alerts_again: u32,
     pub(crate) started_at: Timestamp,
     /// When its turn came; its time limit counts from here.
     pub(crate) began_at: Timestamp,
@@ -304,7 +305,8 @@ impl Run {
             kept: BTreeSet::new(),
             is_alarmed: false,
             disrupted_at: Vec::new(),
-            joined_alerts: 0,
+            joined_alerts: Vec::new(),
+            alerts_again: 0,
             started_at: Timestamp::default(),
             began_at: Timestamp::default(),
             updated_at: Timestamp::default(),

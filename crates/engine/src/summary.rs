@@ -24,6 +24,7 @@ pub(crate) fn of(run: &Run) -> RunSummary {
         concurrency: run.concurrency.clone(),
         is_queued: run.is_queued,
         error: run.error.clone(),
+        alerts_again: run.alerts_again,
         containments: run.containments(),
         disrupted_at: run.disrupted_at.clone(),
         is_unsettled: run.is_unsettled(),

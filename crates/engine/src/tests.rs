@@ -4,6 +4,7 @@ mod gates;
 mod known;
 mod lists;
 mod properties;
+mod schedules;
 mod stories;
 mod whole;
 mod world;

@@ -43,6 +43,9 @@ pub struct RunSummary {
     /// The first failure, in a line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// How many further alerts were one and the same with the one that started it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub alerts_again: u32,
     /// What it holds: blocks, isolations, locks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub containments: Vec<Containment>,
@@ -52,6 +55,11 @@ pub struct RunSummary {
     /// Whether something follows although it has finished: what it holds is still to be undone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_unsettled: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over like this")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl RunSummary {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use async_trait::async_trait;
-use model::Outcome;
+use model::{Failure, FailureClass, Outcome};
 use nodes::{Call, Nodes, Recipes};
 use runner::{Executor, Runner, Workflows};
 use store_sled::SledStore;
@@ -80,6 +80,12 @@ struct Performer(Arc<Nodes>);
 #[async_trait]
 impl Executor for Performer {
     async fn perform(&self, command: &engine::Command) -> Outcome {
+        // What cannot be verified is not sent: nobody would know what became of it.
+        if let Some(Err(failure)) = command.verify.as_ref().map(|look| self.0.check_setup(look, None)) {
+            let message = format!("nobody could look whether it happened, so nothing was sent: {failure}");
+            let help = "configure that connection, or write `verify: false` in the step: then a person is asked where nobody knows";
+            return Outcome::Failed(Failure::new(FailureClass::Setup, message).help(help));
+        }
         let call = Call {
             manifest: &command.node,
             connection: command.connection.as_deref(),

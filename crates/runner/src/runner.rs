@@ -252,7 +252,7 @@ impl Runner {
         self.shared.stopped.borrow().clone()
     }
 
-    async fn tell(&self, run: RunId, input: Input) -> Result<RunSummary, Error> {
+    pub(crate) async fn tell(&self, run: RunId, input: Input) -> Result<RunSummary, Error> {
         let (reply, answer) = oneshot::channel();
         self.shared.deliver(run, Letter { input, reply: Some(reply) })?;
         answer

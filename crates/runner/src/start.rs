@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Run, Start, start_scope};
+use engine::{Input, Run, Start, start_scope};
 use expr::{EvalError, Scope};
 use model::{Person, RunId, Timestamp, Trigger, TriggerKind};
 use serde_json::Value;
@@ -135,12 +135,24 @@ impl Runner {
                 }
                 Err(error) => return Err(error),
             };
+            if started.is_duplicate {
+                let joined = self.join(started.run, &start).await;
+                is_busy |= matches!(joined, Err(Error::Busy));
+            }
             last = last.max(position);
             let respond_within = triggers.iter().filter_map(|trigger| trigger.respond_within).max();
             received.runs.push(Started { respond_within, ..started });
         }
         self.shared.store.durable(last).await?;
         if is_busy { Err(Error::Busy) } else { Ok(received) }
+    }
+
+    /// Adds an alert to the run that exists for it; on disk when it returns. That the run cannot take it is logged: there
+    /// is a run for this alert all the same.
+    async fn join(&self, run: RunId, start: &Start) -> Result<(), Error> {
+        let (alert, received_at) = (start.alert.clone(), start.trigger.received_at);
+        let joined = self.tell(run, Input::AlertAgain { alert, received_at }).await;
+        joined.map(drop).inspect_err(|error| warn!(%run, %error, "an alert was not added to its run"))
     }
 
     /// Starts a workflow by hand. When it returns, the run is on disk. It is done to its end also when whoever asked for

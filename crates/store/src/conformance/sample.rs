@@ -63,6 +63,7 @@ pub fn create(number: u32) -> Append {
         concurrency: None,
         is_queued: false,
         error: None,
+        alerts_again: 0,
         containments: Vec::new(),
         disrupted_at: Vec::new(),
         is_unsettled: false,
