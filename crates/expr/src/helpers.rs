@@ -31,6 +31,9 @@ pub(crate) const BUILDERS: [&str; 2] = ["concat", MERGE];
 
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// The most that a list comes to: an answer of another system is not longer either.
+const LONGEST_LIST: usize = 8 * 1024 * 1024;
+
 type Function = fn(&[&Value]) -> Result<Value, String>;
 
 struct Pure {
@@ -39,7 +42,7 @@ struct Pure {
     function: Function,
 }
 
-const HELPERS: [Pure; 25] = [
+const HELPERS: [Pure; 27] = [
     pure("and", 1..=8, |values| Ok(values.iter().all(|value| is_true(value)).into())),
     pure("base64", 1..=1, |values| Ok(BASE64.encode(text(values)?).into())),
     pure("base64url", 1..=1, |values| Ok(BASE64_URL.encode(text(values)?).into())),
@@ -58,10 +61,12 @@ const HELPERS: [Pure; 25] = [
         [value, ..] => Ok(value.to_string().into()),
         [] => Ok(Value::Null),
     }),
+    pure("last", 1..=1, last),
     pure("len", 1..=1, len),
     pure("lower", 1..=1, |values| Ok(text(values)?.to_lowercase().into())),
     pure("lt", 2..=2, |values| compare(values, std::cmp::Ordering::is_lt)),
     pure("lte", 2..=2, |values| compare(values, std::cmp::Ordering::is_le)),
+    pure("map", 2..=17, map),
     pure(MERGE, 1..=1, merge),
     pure("ne", 2..=2, |values| Ok((values.first() != values.get(1)).into())),
     pure("not", 1..=1, |values| Ok((!values.iter().all(|value| is_true(value))).into())),
@@ -301,6 +306,43 @@ fn seconds(values: &[&Value]) -> Result<Value, String> {
         return Err(format!("`{given}` is not a whole number of seconds"));
     }
     Ok(duration.as_secs().into())
+}
+
+fn last(values: &[&Value]) -> Result<Value, String> {
+    let Some(Value::Array(list)) = values.first() else {
+        return Err("needs a list".to_owned());
+    };
+    Ok(list.last().cloned().unwrap_or(Value::Null))
+}
+
+/// Of each item what stands at a path, or an object of what stands at several: `map LIST KEY PATH KEY PATH ...`.
+fn map(values: &[&Value]) -> Result<Value, String> {
+    let [Value::Array(list), words @ ..] = values else {
+        return Err("needs a list".to_owned());
+    };
+    let words = words.iter().map(|word| text(&[word])).collect::<Result<Vec<_>, _>>()?;
+    let at = |item: &Value, path: &str| {
+        scope::lookup(item, &path.split('.').collect::<Vec<_>>()).filter(|found| !found.is_null()).cloned()
+    };
+    let shown = |item: &Value| match words.as_slice() {
+        [path] => Ok(at(item, path).unwrap_or(Value::Null)),
+        pairs if pairs.len() % 2 == 0 => {
+            let found = pairs.chunks(2).filter_map(|pair| Some((pair[0].clone(), at(item, &pair[1])?)));
+            Ok(Value::Object(found.collect()))
+        }
+        _ => Err("needs a path, or pairs of a key and a path".to_owned()),
+    };
+    let mut size = 0;
+    let mut result = Vec::with_capacity(list.len());
+    for item in list {
+        let item = shown(item)?;
+        size += bounds::bytes(&item, LONGEST_LIST);
+        if size > LONGEST_LIST {
+            return Err("gives more than 8 MiB".to_owned());
+        }
+        result.push(item);
+    }
+    Ok(result.into())
 }
 
 fn len(values: &[&Value]) -> Result<Value, String> {

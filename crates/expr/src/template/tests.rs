@@ -66,6 +66,25 @@ fn seconds_are_whole() {
 }
 
 #[test]
+fn lists_are_reshaped() {
+    let check = |source: &str| {
+        let hits =
+            json!([{ "_id": "a", "_source": { "rule": { "id": "651" } } }, { "_id": "b", "_source": {} }]);
+        let result =
+            Template::compile(source).unwrap().eval(&Scope::new(json!({ "hits": hits, "none": [] })));
+        result.map_or_else(|error| error.to_string(), |value| value.to_string())
+    };
+    assert_eq!(check(r#"{{ map hits "_id" }}"#), r#"["a","b"]"#);
+    assert_eq!(check(r#"{{ map hits "_source.rule.id" }}"#), r#"["651",null]"#);
+    let pairs = r#"{{ map hits "id" "_id" "rule" "_source.rule.id" }}"#;
+    assert_eq!(check(pairs), r#"[{"id":"a","rule":"651"},{"id":"b"}]"#);
+    assert_eq!(check(r#"{{ last (map hits "_id") }}"#), r#""b""#);
+    assert_eq!(check("{{ last none }}"), "null");
+    assert_snapshot!(check(r#"{{ map hits "a" "b" "c" }}"#), @r#"`map`: needs a path, or pairs of a key and a path, in `{{ map hits "a" "b" "c" }}`"#);
+    assert_snapshot!(check(r#"{{ last "text" }}"#), @r#"`last`: needs a list, in `{{ last "text" }}`"#);
+}
+
+#[test]
 fn in_text_it_becomes_text_without_escaping() {
     assert_eq!(
         check("{{ alert.rule.description }} on {{ steps.host.name }}"),
