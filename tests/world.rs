@@ -150,6 +150,7 @@ impl World {
             .env("VIRUSTOTAL_KEY", lab.virustotal_key)
             .env("SLACK_TOKEN", lab.slack_token)
             .env("MISP_KEY", lab.misp_key)
+            .env("INDEXER_PASSWORD", lab.indexer_password)
             .env("HOOK_SECRET", HOOK_SECRET)
             .env("PORTCULLIS_TOKEN", token("ana"))
             .env("RUST_LOG", "info")
@@ -259,6 +260,11 @@ connections:
     user: {user}
     password: {{ env: WAZUH_PASSWORD }}
     tls: {{ fingerprint: "{fingerprint}" }}
+  wazuh_indexer:
+    url: {indexer}
+    user: {indexer_user}
+    password: {{ env: INDEXER_PASSWORD }}
+    tls: {{ fingerprint: "{fingerprint}" }}
   thehive: {{ url: "{thehive}", key: {{ env: THEHIVE_KEY }} }}
   virustotal: {{ url: "{virustotal}/api/v3", key: {{ env: VIRUSTOTAL_KEY }} }}
   slack: {{ url: "{slack}/api", token: {{ env: SLACK_TOKEN }} }}
@@ -271,6 +277,8 @@ api:
             wazuh = self.lab.wazuh_url(),
             user = Settings::default().wazuh_user,
             fingerprint = self.lab.wazuh_fingerprint(),
+            indexer = self.lab.indexer_url(),
+            indexer_user = Settings::default().indexer_user,
             thehive = self.lab.thehive_url(),
             virustotal = self.lab.virustotal_url(),
             slack = self.lab.slack_url(),

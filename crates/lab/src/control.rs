@@ -25,7 +25,9 @@ POST   /faults               {"system": "wazuh", "method": "PUT", "path": "/acti
                              {"status": {"status": 500, "body": null}}; a path segment * matches any, at the end any rest
 DELETE /faults               withdraw all that are open
 POST   /agents/{id}/status   {"status": "active"}: active, pending, disconnected, never_connected
-POST   /agents/{id}/execd    {"execd": "disabled"}: enabled, disabled, silent
+POST   /agents/{id}/execd    {"execd": "disabled"}: enabled, disabled, silent, ignoring (sent, and nothing comes of it)
+POST   /alerts               an alert, put into the indexer as it is
+POST   /evidence             {"delay_ms": 500} until the alert of an active response can be found in the indexer
 POST   /tokens/expire        make every Wazuh token invalid
 POST   /password             {"password": "..."} of the Wazuh user
 POST   /permissions          {"agent:read": ["agent:id:*"], "active-response:command": ["agent:id:001"]}
@@ -43,6 +45,12 @@ struct Status {
 #[serde(deny_unknown_fields)]
 struct ExecdBody {
     execd: Execd,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Evidence {
+    delay_ms: u64,
 }
 
 #[derive(Deserialize)]
@@ -87,6 +95,11 @@ impl Control {
                 let ExecdBody { execd } = body(request)?;
                 found(world.wazuh.change_agent(id, |agent| agent.execd = execd), id)?;
             }
+            ("POST", ["alerts"]) => {
+                let id = world.indexer.add_alert(Value::Object(body(request)?));
+                return Ok(Answer::json(StatusCode::CREATED, &json!({ "_id": id })));
+            }
+            ("POST", ["evidence"]) => world.indexer.set_delay_ms(body::<Evidence>(request)?.delay_ms),
             ("POST", ["tokens", "expire"]) => world.wazuh.expire_tokens(),
             ("POST", ["password"]) => world.wazuh.set_password(&body::<Password>(request)?.password),
             ("POST", ["permissions"]) => world.wazuh.set_permissions(body::<Permissions>(request)?),
@@ -108,6 +121,7 @@ impl Control {
                 "daemons_down": world.wazuh.daemons_down(),
                 "permissions": world.wazuh.permissions(),
             },
+            "wazuh_indexer": { "evidence_delay_ms": world.indexer.delay_ms() },
             "thehive": { "cases": world.thehive.cases() },
             "virustotal": { "quota": world.virustotal.quota() },
             "slack": { "messages": world.slack.messages() },

@@ -16,6 +16,8 @@ pub enum System {
     VirusTotal,
     Slack,
     Misp,
+    #[serde(rename = "wazuh_indexer")]
+    WazuhIndexer,
 }
 
 /// An order to treat the next matching requests badly.

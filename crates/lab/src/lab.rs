@@ -14,6 +14,7 @@ use crate::certificate;
 use crate::control::Control;
 use crate::faults::{Fault, Orders, System};
 use crate::http::{Endpoint, Observer, Server, serve};
+use crate::indexer::Indexer;
 use crate::misp::Misp;
 use crate::record::{Recorded, Recorder};
 use crate::settings::Settings;
@@ -45,6 +46,7 @@ pub struct Lab {
     virustotal: SocketAddr,
     slack: SocketAddr,
     misp: SocketAddr,
+    indexer: SocketAddr,
     control: SocketAddr,
     tasks: Vec<JoinHandle<Infallible>>,
 }
@@ -56,6 +58,7 @@ pub(crate) struct World {
     pub(crate) virustotal: Arc<VirusTotal>,
     pub(crate) slack: Arc<Slack>,
     pub(crate) misp: Arc<Misp>,
+    pub(crate) indexer: Arc<Indexer>,
     pub(crate) orders: Arc<Orders>,
     pub(crate) recorder: Arc<Recorder>,
 }
@@ -70,9 +73,12 @@ impl Lab {
         let (virustotal_listener, virustotal) = listen(settings.virustotal_port).await?;
         let (slack_listener, slack) = listen(settings.slack_port).await?;
         let (misp_listener, misp) = listen(settings.misp_port).await?;
+        let (indexer_listener, indexer) = listen(settings.indexer_port).await?;
         let (control_listener, control) = listen(settings.control_port).await?;
+        let alerts = Arc::new(Indexer::new(&settings));
         let world = Arc::new(World {
-            wazuh: Arc::new(Wazuh::new(settings.clone())),
+            wazuh: Arc::new(Wazuh::new(settings.clone(), alerts.clone())),
+            indexer: alerts,
             virustotal: Arc::new(VirusTotal::new(&settings)),
             slack: Arc::new(Slack::new(&settings)),
             misp: Arc::new(Misp::new(&settings)),
@@ -89,11 +95,12 @@ impl Lab {
         let control_server = Server { endpoint: control_endpoint, observer: None, tls: None, keep_alive };
         let tls = Some(certificate.acceptor);
         let tasks = vec![
-            serve(wazuh_listener, observed(System::Wazuh, world.wazuh.clone(), tls)),
+            serve(wazuh_listener, observed(System::Wazuh, world.wazuh.clone(), tls.clone())),
             serve(thehive_listener, observed(System::TheHive, world.thehive.clone(), None)),
             serve(virustotal_listener, observed(System::VirusTotal, world.virustotal.clone(), None)),
             serve(slack_listener, observed(System::Slack, world.slack.clone(), None)),
             serve(misp_listener, observed(System::Misp, world.misp.clone(), None)),
+            serve(indexer_listener, observed(System::WazuhIndexer, world.indexer.clone(), tls)),
             serve(control_listener, control_server),
         ];
         Ok(Lab {
@@ -105,6 +112,7 @@ impl Lab {
             virustotal,
             slack,
             misp,
+            indexer,
             control,
             tasks,
         })
@@ -154,6 +162,11 @@ impl Lab {
         format!("http://{}", self.misp)
     }
 
+    /// `https://127.0.0.1:PORT` of the Wazuh indexer, which has the certificate of the manager.
+    pub fn indexer_url(&self) -> String {
+        format!("https://{}", self.indexer)
+    }
+
     /// Where the control API is; `GET /` there lists what it offers.
     pub fn control_url(&self) -> String {
         format!("http://{}", self.control)
@@ -199,6 +212,16 @@ impl Lab {
         self.world.wazuh.active_responses()
     }
 
+    /// Puts an alert into the index as it is, and gives its `_id`. One without a `timestamp` gets this moment.
+    pub fn add_alert(&self, alert: Value) -> String {
+        self.world.indexer.add_alert(alert)
+    }
+
+    /// From now on, how long it takes until the alert that an active response raises can be found in the indexer.
+    pub fn set_evidence_delay(&self, delay: Duration) {
+        self.world.indexer.set_delay_ms(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
+    }
+
     /// The agents as they are.
     pub fn agents(&self) -> Vec<Agent> {
         self.world.wazuh.agents()
@@ -209,7 +232,7 @@ impl Lab {
         self.change_agent(id, |agent| agent.status = status)
     }
 
-    /// Lets an agent refuse active responses, or be silent about them.
+    /// Lets an agent refuse active responses, be silent about them, or take them and do nothing.
     pub fn set_agent_execd(&self, id: &str, execd: Execd) -> Result<(), Error> {
         self.change_agent(id, |agent| agent.execd = execd)
     }

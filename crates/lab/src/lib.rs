@@ -1,4 +1,4 @@
-//! Simulated Wazuh, TheHive, VirusTotal, Slack and MISP with fault injection, for the demo and the tests.
+//! Simulated Wazuh with its indexer, TheHive, VirusTotal, Slack and MISP with fault injection, for the demo and the tests.
 //!
 //! [`Lab::start`] opens one HTTP server for each of them on loopback, and one more that controls them. They
 //! answer as the products do, down to status codes and bodies, keep what they are told in memory, record every
@@ -10,6 +10,7 @@ mod clock;
 mod control;
 pub mod faults;
 mod http;
+mod indexer;
 mod lab;
 mod misp;
 mod record;

@@ -15,6 +15,8 @@ pub struct Settings {
     pub slack_port: u16,
     /// Port of MISP.
     pub misp_port: u16,
+    /// Port of the Wazuh indexer.
+    pub indexer_port: u16,
     /// Port of the control API.
     pub control_port: u16,
     /// The one user of the Wazuh API.
@@ -33,6 +35,12 @@ pub struct Settings {
     pub ar_conf: String,
     /// The agents that Wazuh knows, the manager (`000`) among them.
     pub agents: Vec<Agent>,
+    /// The one user of the Wazuh indexer.
+    pub indexer_user: String,
+    /// Its password.
+    pub indexer_password: String,
+    /// How long it takes from an active response until the alert that it raises can be found in the indexer.
+    pub evidence_delay_ms: u64,
     /// API key of the service account in TheHive.
     pub thehive_key: String,
     /// Login of the service account in TheHive.
@@ -74,6 +82,7 @@ impl Default for Settings {
             virustotal_port: 0,
             slack_port: 0,
             misp_port: 0,
+            indexer_port: 0,
             control_port: 0,
             wazuh_user: "portcullis".into(),
             wazuh_password: "Portcullis-lab-1".into(),
@@ -83,6 +92,9 @@ impl Default for Settings {
             keep_alive_ms: 5_000,
             ar_conf: AR_CONF.into(),
             agents: default_agents(),
+            indexer_user: "portcullis".into(),
+            indexer_password: "Portcullis-lab-2".into(),
+            evidence_delay_ms: 50,
             thehive_key: "lab-thehive-key".into(),
             thehive_login: "portcullis@lab.example".into(),
             analyst_key: "lab-analyst-key".into(),

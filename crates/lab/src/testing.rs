@@ -42,6 +42,11 @@ impl Client {
         self.http.request(Method::from_bytes(method.as_bytes()).unwrap(), format!("{base}{path}"))
     }
 
+    pub(crate) fn indexer(&self, method: &str, path: &str) -> RequestBuilder {
+        let base = self.lab.indexer_url().replace("127.0.0.1", "localhost");
+        self.http.request(Method::from_bytes(method.as_bytes()).unwrap(), format!("{base}{path}"))
+    }
+
     pub(crate) fn thehive(&self, method: &str, path: &str) -> RequestBuilder {
         self.thehive_as(&Settings::default().thehive_key, method, path)
     }

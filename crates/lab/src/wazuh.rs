@@ -1,7 +1,7 @@
 //! The Wazuh manager API 4.14: login, agents, active response, manager.
 //!
 //! Checks run in the order of the product: rate limit, route, daemons, token, parameters, permissions. Not
-//! simulated: several API nodes and processes, groups, and what an agent does with a command once it has it.
+//! simulated: several API nodes and processes, groups, and what a command does to a host.
 
 mod account;
 mod active_response;
@@ -13,12 +13,13 @@ mod permissions;
 mod reply;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hyper::StatusCode;
 
 use crate::clock::now_ms;
 use crate::http::{Answer, BODY_LIMIT, Endpoint, Refusal, Request};
+use crate::indexer::Indexer;
 use crate::settings::Settings;
 
 pub use active_response::ActiveResponse;
@@ -32,6 +33,7 @@ use reply::Problem;
 
 pub(crate) struct Wazuh {
     settings: Settings,
+    indexer: Arc<Indexer>,
     state: Mutex<State>,
 }
 
@@ -80,7 +82,7 @@ const ROUTES: &[(&str, &str, Route, &[&str])] = &[
 ];
 
 impl Wazuh {
-    pub(crate) fn new(settings: Settings) -> Wazuh {
+    pub(crate) fn new(settings: Settings, indexer: Arc<Indexer>) -> Wazuh {
         let state = State {
             password: settings.wazuh_password.clone(),
             permissions: permissions::administrator(),
@@ -89,7 +91,7 @@ impl Wazuh {
             active_responses: Vec::new(),
             daemons_down: false,
         };
-        Wazuh { settings, state: Mutex::new(state) }
+        Wazuh { settings, indexer, state: Mutex::new(state) }
     }
 
     pub(crate) fn agents(&self) -> Vec<Agent> {
@@ -182,7 +184,9 @@ impl Wazuh {
             Route::MyPolicies => Ok(account::policies(&state.permissions)),
             Route::Agents => agents::list(&state, &parameters),
             Route::AgentsSummary => agents::summary(&state),
-            Route::ActiveResponse => active_response::run(&self.settings, &mut state, request, &parameters),
+            Route::ActiveResponse => {
+                active_response::run(&self.settings, &self.indexer, &mut state, request, &parameters)
+            }
             Route::ManagerStatus => manager::status(&state),
             Route::ManagerInfo => manager::info(&state),
         }

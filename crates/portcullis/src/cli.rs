@@ -146,9 +146,9 @@ pub(crate) enum Command {
         #[arg(long, default_value = "svg")]
         format: Drawing,
     },
-    /// Run the simulated Wazuh, TheHive, VirusTotal, Slack and MISP alone, to develop against.
+    /// Run the simulated Wazuh with its indexer, TheHive, VirusTotal, Slack and MISP alone, to develop against.
     Lab {
-        /// The first of six ports; 0 takes any that are free.
+        /// The first of seven ports; 0 takes any that are free.
         #[arg(long, default_value_t = 55000)]
         port: u16,
     },

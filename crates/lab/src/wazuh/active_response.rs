@@ -1,16 +1,18 @@
 //! `PUT /active-response`: sends a command to agents, and knows no more than that it was sent.
 //!
-//! Of what reaches an agent, only that it arrived is kept; scripts, timeouts and undo are not simulated.
+//! Of what reaches an agent it is kept that it arrived and whether it was done. What was done raises an alert in the
+//! indexer, as a script does that writes its log when it has succeeded; what it does, timeouts and undo are not simulated.
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::clock::now_ms;
 use crate::http::{Answer, Request};
+use crate::indexer::Indexer;
 use crate::settings::Settings;
 
 use super::State;
-use super::agents::{AgentStatus, Enrolled, Execd};
+use super::agents::{Agent, AgentStatus, Enrolled, Execd};
 use super::parameters::{Parameters, json_body, repr};
 use super::permissions::targets;
 use super::reply::{
@@ -25,8 +27,17 @@ pub struct ActiveResponse {
     pub command: String,
     pub arguments: Vec<String>,
     pub alert: Value,
+    /// Whether the agent has done it, and not only taken it.
+    pub is_done: bool,
     /// Milliseconds since the epoch.
     pub at: u64,
+}
+
+impl ActiveResponse {
+    /// What evidence of it is found by: `portcullis` in the alert.
+    pub fn key(&self) -> Option<&str> {
+        self.alert.get("portcullis")?.as_str()
+    }
 }
 
 const MESSAGES: Messages = Messages {
@@ -49,6 +60,7 @@ const MOST_KEPT: usize = 10_000;
 
 pub(super) fn run(
     settings: &Settings,
+    indexer: &Indexer,
     state: &mut State,
     request: &Request,
     parameters: &Parameters,
@@ -71,8 +83,15 @@ pub(super) fn run(
     }
     sent.sort_by_key(|id| id.parse::<u64>().unwrap_or(u64::MAX));
     if size <= MOST_READ {
+        let program = order.program(settings);
+        for enrolled in sent.iter().filter_map(|id| state.agents.get(id)) {
+            let response = order.received_by(&enrolled.agent);
+            if response.is_done {
+                indexer.add_evidence(&response, program, &enrolled.agent);
+            }
+            state.active_responses.push(response);
+        }
         let kept = &mut state.active_responses;
-        kept.extend(sent.iter().map(|agent| order.received_by(agent)));
         kept.drain(..kept.len().saturating_sub(MOST_KEPT));
     }
     let items: Vec<_> = sent.into_iter().map(Value::String).collect();
@@ -94,7 +113,7 @@ fn obstacle(settings: &Settings, enrolled: &Enrolled, command: &str, size: usize
     match enrolled.agent.execd {
         Execd::Disabled => Some(&RESPONSE_DISABLED),
         Execd::Silent => Some(&NO_COMPONENT),
-        Execd::Enabled => (size > MOST_SENT).then_some(&SOCKET),
+        Execd::Enabled | Execd::Ignoring => (size > MOST_SENT).then_some(&SOCKET),
     }
 }
 
@@ -167,12 +186,24 @@ impl Order {
         "(msg_to_agent) [] NNS 001 ".len() + message.to_string().len()
     }
 
-    fn received_by(&self, agent: &str) -> ActiveResponse {
+    /// The file that the agent runs.
+    fn program<'a>(&'a self, settings: &'a Settings) -> &'a str {
+        if let Some(file) = self.command.strip_prefix('!') {
+            return file;
+        }
+        let mut lines = settings.ar_conf.lines().map(|line| line.split(" - "));
+        let found =
+            lines.find_map(|mut words| if words.next() == Some(&self.command) { words.next() } else { None });
+        found.unwrap_or(&self.command)
+    }
+
+    fn received_by(&self, agent: &Agent) -> ActiveResponse {
         ActiveResponse {
-            agent: agent.to_owned(),
+            agent: agent.id.clone(),
             command: self.command.clone(),
             arguments: self.arguments.clone(),
             alert: self.alert.clone(),
+            is_done: agent.execd != Execd::Ignoring,
             at: now_ms(),
         }
     }

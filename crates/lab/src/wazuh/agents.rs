@@ -38,6 +38,8 @@ pub enum Execd {
     Disabled,
     /// There is no answer (error 1117).
     Silent,
+    /// Active response is enabled, and nothing comes of it: there is no such script on the agent.
+    Ignoring,
 }
 
 /// The operating system of an agent.

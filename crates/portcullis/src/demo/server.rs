@@ -66,6 +66,7 @@ impl Server {
             .env("DEMO_VIRUSTOTAL_KEY", settings.virustotal_key)
             .env("DEMO_SLACK_TOKEN", settings.slack_token)
             .env("DEMO_MISP_KEY", settings.misp_key)
+            .env("DEMO_INDEXER_PASSWORD", settings.indexer_password)
             .env("DEMO_HOOK_SECRET", HOOK_SECRET)
             .env("DEMO_API_TOKEN", API_TOKEN)
             .stdin(Stdio::null())
@@ -131,7 +132,7 @@ impl Server {
 
 fn configuration(lab: &Lab, port: u16, person: &str) -> String {
     let person = serde_json::json!(person);
-    let user = ::lab::Settings::default().wazuh_user;
+    let ::lab::Settings { wazuh_user: user, indexer_user, .. } = ::lab::Settings::default();
     format!(
         r#"listen: 127.0.0.1:{port}
 data_dir: data
@@ -141,6 +142,11 @@ connections:
     url: {wazuh}
     user: {user}
     password: {{ env: DEMO_WAZUH_PASSWORD }}
+    tls: {{ fingerprint: "{fingerprint}" }}
+  wazuh_indexer:
+    url: {indexer}
+    user: {indexer_user}
+    password: {{ env: DEMO_INDEXER_PASSWORD }}
     tls: {{ fingerprint: "{fingerprint}" }}
   thehive:
     url: {thehive}
@@ -162,6 +168,7 @@ api:
 "#,
         wazuh = lab.wazuh_url(),
         fingerprint = lab.wazuh_fingerprint(),
+        indexer = lab.indexer_url(),
         thehive = lab.thehive_url(),
         virustotal = lab.virustotal_url(),
         slack = lab.slack_url(),
