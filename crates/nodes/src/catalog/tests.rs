@@ -91,9 +91,12 @@ fn check_reshaping(playbook: &str, catalog: &Catalog) {
 fn the_catalogue_has_what_it_is_known_for() {
     let (catalog, recipes) = embedded();
     let names: Vec<&str> = catalog.iter().map(|manifest| manifest.name.as_str()).collect();
-    insta::assert_snapshot!(names.join(" "), @"approval cortex.get_job cortex.run_analyzer delay http jq manual misp.add_sighting misp.search_attributes schedule script set slack.post thehive.add_comment thehive.add_observable thehive.add_task_log thehive.close_case thehive.create_case thehive.create_task thehive.find_cases thehive.get_task thehive.update_case thehive.update_task virustotal.domain virustotal.file virustotal.ip virustotal.url wazuh.active_response wazuh.authenticate wazuh.disable_account wazuh.get_agent wazuh.list_agents wazuh.restart_agent webhook workflow");
+    insta::assert_snapshot!(names.join(" "), @"approval cortex.get_job cortex.run_analyzer delay http jq manual misp.add_sighting misp.search_attributes schedule script set slack.post thehive.add_comment thehive.add_observable thehive.add_task_log thehive.close_case thehive.create_case thehive.create_task thehive.find_cases thehive.get_task thehive.update_case thehive.update_task virustotal.domain virustotal.file virustotal.ip virustotal.url wazuh.active_response wazuh.authenticate wazuh.disable_account wazuh.get_agent wazuh.list_agents wazuh.restart_agent wazuh_indexer.find_active_response wazuh_indexer.search_alerts webhook workflow");
     let products: Vec<&str> = recipes.iter().map(|recipe| recipe.product.as_str()).collect();
-    assert_eq!(products, ["cortex", "http", "misp", "slack", "thehive", "virustotal", "wazuh"]);
+    assert_eq!(
+        products,
+        ["cortex", "http", "misp", "slack", "thehive", "virustotal", "wazuh", "wazuh_indexer"]
+    );
     let disrupting = catalog.iter().filter(|manifest| manifest.effect == Some(Effect::Disrupt));
     assert_eq!(
         disrupting.map(|manifest| manifest.name.as_str()).collect::<Vec<_>>(),
@@ -143,7 +146,7 @@ fn what_is_wrong_with_an_added_node_is_said_with_its_place() {
     let node =
         NODE.replace("urlencode inputs.id", "inputs.id").replace("connection: ticket", "connection: tickets");
     insta::assert_snapshot!(check(&[("a.yaml", &node)]), @"
-    a.yaml:4:13 unknown-product: there is no connection.yaml for `tickets`: there are cortex, http, misp, slack, thehive, virustotal, wazuh
+    a.yaml:4:13 unknown-product: there is no connection.yaml for `tickets`: there are cortex, http, misp, slack, thehive, virustotal, wazuh, wazuh_indexer
     a.yaml:9:45 unescaped-path: `inputs.id` stands in a path as it came: write `urlencode inputs.id`
     ");
     let node = NODE.replace("inputs.id", "inputs.number") + "succeeds_when: respons.status == 200\n";

@@ -12,7 +12,7 @@ fn error(connection: ConnectionSettings) -> String {
 #[test]
 fn wrong_settings_are_named() {
     let wazuh = || connection("wazuh", "https://wazuh:55000".to_owned());
-    assert_snapshot!(error(ConnectionSettings { product: "wazhu".to_owned(), ..wazuh() }), @"connection `main`: there is no product `wazhu`, only cortex, http, misp, slack, thehive, virustotal, wazuh");
+    assert_snapshot!(error(ConnectionSettings { product: "wazhu".to_owned(), ..wazuh() }), @"connection `main`: there is no product `wazhu`, only cortex, http, misp, slack, thehive, virustotal, wazuh, wazuh_indexer");
     assert_snapshot!(error(ConnectionSettings { values: BTreeMap::new(), ..wazuh() }), @"connection `main`: the setting `password` is missing: The password of that user");
     let values = BTreeMap::from([("user".to_owned(), "a".into()), ("passwort".to_owned(), "b".into())]);
     assert_snapshot!(error(ConnectionSettings { values, ..wazuh() }), @"connection `main`: wazuh has no setting `passwort`, only password, user");
