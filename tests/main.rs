@@ -16,5 +16,6 @@ mod playbooks;
 mod reload;
 mod reshaping;
 mod schema;
+mod wazuh_contain;
 mod wazuh_integration;
 mod world;
