@@ -91,7 +91,7 @@ fn check_reshaping(playbook: &str, catalog: &Catalog) {
 fn the_catalogue_has_what_it_is_known_for() {
     let (catalog, recipes) = embedded();
     let names: Vec<&str> = catalog.iter().map(|manifest| manifest.name.as_str()).collect();
-    insta::assert_snapshot!(names.join(" "), @"approval cortex.get_job cortex.run_analyzer delay http jq manual misp.add_sighting misp.search_attributes schedule script set slack.post thehive.add_comment thehive.add_observable thehive.add_task_log thehive.close_case thehive.create_case thehive.create_task thehive.find_cases thehive.get_task thehive.update_case thehive.update_task virustotal.domain virustotal.file virustotal.ip virustotal.url wazuh.active_response wazuh.authenticate wazuh.disable_account wazuh.get_agent wazuh.list_agents wazuh.restart_agent wazuh_indexer.find_active_response wazuh_indexer.search_alerts webhook workflow");
+    insta::assert_snapshot!(names.join(" "), @"approval cortex.get_job cortex.run_analyzer delay http jq manual misp.add_sighting misp.search_attributes schedule script set slack.post thehive.add_comment thehive.add_observable thehive.add_task_log thehive.close_case thehive.create_case thehive.create_task thehive.find_cases thehive.get_task thehive.update_case thehive.update_task virustotal.domain virustotal.file virustotal.ip virustotal.url wazuh.active_response wazuh.authenticate wazuh.block_ip wazuh.disable_account wazuh.get_agent wazuh.isolate_host wazuh.list_agents wazuh.release_host wazuh.restart_agent wazuh.unblock_ip wazuh_indexer.find_active_response wazuh_indexer.search_alerts webhook workflow");
     let products: Vec<&str> = recipes.iter().map(|recipe| recipe.product.as_str()).collect();
     assert_eq!(
         products,
@@ -100,7 +100,13 @@ fn the_catalogue_has_what_it_is_known_for() {
     let disrupting = catalog.iter().filter(|manifest| manifest.effect == Some(Effect::Disrupt));
     assert_eq!(
         disrupting.map(|manifest| manifest.name.as_str()).collect::<Vec<_>>(),
-        ["wazuh.active_response", "wazuh.disable_account", "wazuh.restart_agent"]
+        [
+            "wazuh.active_response",
+            "wazuh.block_ip",
+            "wazuh.disable_account",
+            "wazuh.isolate_host",
+            "wazuh.restart_agent"
+        ]
     );
 }
 
