@@ -63,6 +63,29 @@ async fn runs_are_listed_shown_and_answered_from_a_terminal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn all_disruption_is_halted_and_resumed_from_a_terminal() {
+    let mut world = World::new().await;
+    let (code, text) = world.run(&["halt", "--why", "a wrong\nplaybook"]).await;
+    assert!(code == 0 && text.contains("ALL DISRUPTION IS HALTED: by ana since "), "{text}");
+    world.kill().await;
+    world.start().await;
+    for list in ["runs", "approvals", "workflows"] {
+        let (code, text) = world.run(&[list]).await;
+        let first = text.lines().next().unwrap_or_default();
+        assert!(code == 0 && first.starts_with("ALL DISRUPTION IS HALTED"), "{list}: {text}");
+        assert!(first.ends_with(": a wrong playbook"), "{list}: {text}");
+    }
+    let refused = world.post("/api/v1/resume", &serde_json::json!({ "reason": "over" }), "bo").await;
+    assert_eq!(refused.status, 403, "{:?}", refused.body);
+    let (code, text) = world.run(&["resume", "--why", "mended"]).await;
+    assert!(code == 0 && text.starts_with("disruption goes on; it was halted by ana since "), "{text}");
+    let (_, text) = world.run(&["resume", "--why", "mended"]).await;
+    assert_eq!(text, "disruption was not halted\n");
+    let (_, runs) = world.run(&["runs"]).await;
+    assert!(!runs.contains("HALTED"), "{runs}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_workflow_is_started_by_hand_with_and_without_a_server() {
     let playbook = "workflow: by_hand\ntriggers: [{ uses: manual }]\nsteps:\n  - { id: note, uses: set, with: { level: alert.rule.level } }\n";
     let mut world = World::with(lab::Settings::default(), &[("by_hand.yaml", playbook)]).await;

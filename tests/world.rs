@@ -273,7 +273,8 @@ hooks:
   wazuh: {{ secret: {{ env: HOOK_SECRET }} }}
 api:
   tokens:
-{tokens}"#,
+{tokens}guardrails: {{ resume_role: analyst }}
+"#,
             wazuh = self.lab.wazuh_url(),
             user = Settings::default().wazuh_user,
             fingerprint = self.lab.wazuh_fingerprint(),

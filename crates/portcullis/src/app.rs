@@ -8,11 +8,13 @@ use anyhow::{Context as _, bail};
 use async_trait::async_trait;
 use model::{Failure, FailureClass, Outcome};
 use nodes::{Call, Nodes, Recipes};
+use runner::guard::Guardrails;
 use runner::{Executor, Runner, Workflows};
 use store_sled::SledStore;
 use tracing::warn;
 use workflow::{Catalog, Draft, Workflow};
 
+use crate::directory::Agents;
 use crate::playbooks::Playbooks;
 use crate::settings::{Folders, Settings};
 
@@ -59,9 +61,22 @@ impl App {
         for report in store::Store::health(&store).await.reports {
             warn!(report, "the store was repaired");
         }
-        let settings =
-            runner::Settings { retention: Some(self.settings.retention), ..runner::Settings::default() };
+        let guardrails = self.guardrails(&store, &nodes).await?;
+        let usual = runner::Settings::default();
+        let settings = runner::Settings {
+            retention: Some(self.settings.retention),
+            guard: Arc::new(guardrails),
+            resume_role: self.settings.guardrails.resume_role.clone().unwrap_or(usual.resume_role),
+            ..runner::Settings::default()
+        };
         Ok(Runner::open(Arc::new(store), Arc::new(Performer(nodes)), workflows, settings).await?)
+    }
+
+    async fn guardrails(&self, store: &dyn store::Store, nodes: &Arc<Nodes>) -> anyhow::Result<Guardrails> {
+        let get_agent = self.catalog.get(Agents::NODE).cloned();
+        let directory = Arc::new(Agents { nodes: nodes.clone(), get_agent });
+        let restored = store.note(Guardrails::RESTORED).await?;
+        Ok(Guardrails::new(self.settings.guardrails.rules.clone(), directory, [], restored))
     }
 
     /// What the server is told.

@@ -124,6 +124,25 @@ pub(crate) enum Command {
         #[arg(long)]
         why: String,
     },
+    /// Stop all disruption at once, in every run: no step that disrupts starts until somebody resumes. Undos go on. Any
+    /// token may, and it outlives a restart.
+    Halt {
+        /// Why.
+        #[arg(long)]
+        why: String,
+        /// Who says so, where the token may speak for others.
+        #[arg(long)]
+        by: Option<String>,
+    },
+    /// End a halt. It takes the role that the guardrails name in `resume_role`, or `admin`.
+    Resume {
+        /// Why.
+        #[arg(long)]
+        why: String,
+        /// Who says so, where the token may speak for others.
+        #[arg(long)]
+        by: Option<String>,
+    },
     /// List the nodes that playbooks may use, or show one.
     Nodes {
         /// The node's name.

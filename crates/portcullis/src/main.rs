@@ -9,9 +9,11 @@ mod cli;
 mod client;
 mod contained;
 mod demo;
+mod directory;
 mod eval;
 mod explain;
 mod graph;
+mod halt;
 mod lab;
 mod new;
 mod people;
@@ -93,6 +95,8 @@ async fn run(cli: Cli) -> anyhow::Result<bool> {
         }
         Command::Workflows => return workflows::workflows(&client(config, url)?).await,
         Command::Cancel { run, why } => people::cancel(&client(config, url)?, run, &why).await?,
+        Command::Halt { why, by } => halt::halt(&client(config, url)?, &why, by.as_deref()).await?,
+        Command::Resume { why, by } => halt::resume(&client(config, url)?, &why, by.as_deref()).await?,
         Command::Nodes { markdown: true, .. } => catalogue::markdown(config)?,
         Command::Nodes { node, markdown: false } => catalogue::nodes(config, node.as_deref())?,
         Command::Graph { file, format } => return graph::graph(config, &file, format),

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{Answer, Resolution, Status};
 use crate::client::Client;
+use crate::halt;
 use crate::show;
 use crate::timeline;
 
@@ -26,6 +27,7 @@ pub(crate) async fn runs(
         path.push_str(&format!("&workflow={workflow}"));
     }
     let answer = client.get(&path).await?;
+    halt::banner(&answer);
     let runs: Vec<RunSummary> = parse(answer.get("runs").cloned())?;
     let rows: Vec<Vec<String>> = runs
         .iter()
@@ -96,6 +98,7 @@ struct Item {
 
 pub(crate) async fn approvals(client: &Client) -> anyhow::Result<()> {
     let answer = client.get("/api/v1/approvals?limit=1000").await?;
+    halt::banner(&answer);
     let items: Vec<Item> = parse(answer.get("approvals").cloned())?;
     if items.is_empty() {
         show::say(format_args!("nothing waits for a person"));

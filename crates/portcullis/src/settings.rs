@@ -4,6 +4,7 @@
 //! reads them.
 
 mod connections;
+mod guardrails;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,8 +16,10 @@ use nodes::{ConnectionSettings, Recipes, Secret};
 use workflow::yaml::{Document, Node, Object};
 use workflow::{Diagnostic, Diagnostics, Rule};
 
-const KEYS: [&str; 8] =
-    ["listen", "data_dir", "workflows", "nodes", "connections", "hooks", "api", "retention"];
+pub(crate) use guardrails::Guardrails;
+
+const KEYS: [&str; 9] =
+    ["listen", "data_dir", "workflows", "nodes", "connections", "hooks", "api", "guardrails", "retention"];
 
 /// What the operator says.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) hooks: BTreeMap<String, server::Hook>,
     /// Who may use the API.
     pub(crate) tokens: Vec<server::Token>,
+    /// What no playbook may do.
+    pub(crate) guardrails: Guardrails,
     /// How long finished runs are kept.
     pub(crate) retention: Duration,
 }
@@ -109,14 +114,16 @@ impl Reader<'_> {
         let hooks =
             hooks.iter().filter_map(|(path, node)| Some(((*path).to_owned(), self.hook(node)?))).collect();
         let connections = object.get("connections").map(|node| self.connections(&node, recipes));
-        let tokens = object.get("api").map(|node| self.tokens(&node));
+        let tokens = object.get("api").map(|node| self.tokens(&node)).unwrap_or_default();
+        let guardrails = object.get("guardrails").map(|node| self.guardrails(&node, &tokens));
         let retention = object.get("retention").and_then(|node| node.time_limit());
         Some(Settings {
             listen: listen?,
             data_dir: data_dir?,
             connections: connections.unwrap_or_default(),
             hooks,
-            tokens: tokens.unwrap_or_default(),
+            tokens,
+            guardrails: guardrails.unwrap_or_default(),
             retention: retention.unwrap_or(Duration::from_secs(90 * 86_400)),
         })
     }

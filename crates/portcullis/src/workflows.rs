@@ -3,11 +3,13 @@
 use serde_json::Value;
 
 use crate::client::Client;
+use crate::halt;
 use crate::show;
 
 /// Lists the workflows; gives whether every file is as good as what is live.
 pub(crate) async fn workflows(client: &Client) -> anyhow::Result<bool> {
     let all = client.get("/api/v1/workflows").await?;
+    halt::banner(&all);
     let workflows = list(&all, "workflows");
     let rows: Vec<Vec<String>> = workflows.iter().map(row).collect();
     show::put(show::table(&["workflow", "mode", "version", "loaded", "next", "file"], &rows));

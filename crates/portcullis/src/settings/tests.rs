@@ -214,3 +214,122 @@ fn the_examples_of_the_rules_on_settings_have_their_findings() {
         assert!(right.starts_with("Settings"), "{rule}: {right}");
     }
 }
+
+#[test]
+fn guardrails_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("workflows")).unwrap();
+    let path = folder.path().join("portcullis.yaml");
+    let text = r#"
+data_dir: data
+guardrails:
+  never_touch:
+    agents: ["000", "007"]
+    groups: [Domain-Controllers]
+    hosts: ["dc*", mail.corp.example]
+    addresses: [10.0.0.0/8, "2001:db8::/32"]
+    accounts: [root, 'CORP\svc-*']
+  widest_block: { ipv4: 28 }
+  disruptions_per_hour: { all: 20, per_playbook: 5 }
+"#;
+    std::fs::write(&path, text).unwrap();
+    let guardrails = Settings::read(&path, &nodes::builtin().1).unwrap().guardrails;
+    assert_eq!(guardrails.resume_role, None);
+    let rules = guardrails.rules;
+    assert_eq!((rules.widest_v4, rules.widest_v6), (28, 64));
+    assert_eq!((rules.budget.all, rules.budget.per_playbook), (Some(20), Some(5)));
+    let shown = |items: &[runner::guard::Pattern]| items.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(shown(&rules.never_touch.hosts), ["dc*", "mail.corp.example"]);
+    assert_eq!(shown(&rules.never_touch.accounts), ["root", r"corp\svc-*"]);
+    assert_eq!(rules.never_touch.agents, [0, 7].into());
+    assert_eq!(rules.never_touch.groups, ["domain-controllers".to_owned()].into());
+    assert_eq!(rules.never_touch.addresses.len(), 2);
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "one snapshot of many mistakes")]
+fn guardrails_that_protect_nothing_or_everything_are_found() {
+    assert_snapshot!(check(
+        r#"
+data_dir: data
+guardrails:
+  never_touch:
+    agents: [7, "7"]
+    host: [dc1]
+    hosts: ["*"]
+    addresses: [10.0.0.0/33, web-01]
+    accounts: root
+  widest_block: { ipv4: 33 }
+  disruptions_per_hour: { al: 20 }
+  resume_role: boss
+"#
+    ), @r#"
+    error[wrong-type]: this has to be text, and YAML reads it as a number
+     --> DIR/portcullis.yaml:5:14
+      |
+    5 |     agents: [7, "7"]
+      |              ^
+      |
+      = help: write "7"
+
+    error[wrong-value]: this is not the id of a Wazuh agent: three digits or more, as in "007"
+     --> DIR/portcullis.yaml:5:17
+      |
+    5 |     agents: [7, "7"]
+      |                 ^^^
+
+    error[unknown-key]: there is no key `host` here
+     --> DIR/portcullis.yaml:6:5
+      |
+    6 |     host: [dc1]
+      |     ^^^^
+      |
+      = help: did you mean `hosts`?
+
+    error[wrong-value]: this is not the name of a host, as in "dc*"; `portcullis halt` protects all of them
+     --> DIR/portcullis.yaml:7:13
+      |
+    7 |     hosts: ["*"]
+      |             ^^^
+
+    error[wrong-value]: this is not an address or a network, as in "10.0.0.0/8" or "2001:db8::/32"
+     --> DIR/portcullis.yaml:8:17
+      |
+    8 |     addresses: [10.0.0.0/33, web-01]
+      |                 ^^^^^^^^^^^
+
+    error[wrong-value]: this is not an address or a network, as in "10.0.0.0/8" or "2001:db8::/32"
+     --> DIR/portcullis.yaml:8:30
+      |
+    8 |     addresses: [10.0.0.0/33, web-01]
+      |                              ^^^^^^
+
+    error[wrong-type]: this has to be a list, not text
+     --> DIR/portcullis.yaml:9:15
+      |
+    9 |     accounts: root
+      |               ^^^^
+
+    error[wrong-value]: this is not a whole number from 0 to 32
+      --> DIR/portcullis.yaml:10:25
+       |
+    10 |   widest_block: { ipv4: 33 }
+       |                         ^^
+
+    error[unknown-key]: there is no key `al` here
+      --> DIR/portcullis.yaml:11:27
+       |
+    11 |   disruptions_per_hour: { al: 20 }
+       |                           ^^
+       |
+       = help: did you mean `all`?
+
+    error[wrong-value]: no token has the role `boss`, so nobody could end a halt
+      --> DIR/portcullis.yaml:12:16
+       |
+    12 |   resume_role: boss
+       |                ^^^^
+       |
+       = help: give it to somebody below `api.tokens`, or name another
+    "#);
+}
