@@ -18,7 +18,12 @@ pub(crate) struct Folder {
 }
 
 pub(crate) fn segment(folder: &Path, number: u32) -> PathBuf {
-    folder.join(format!("{number:010}.segment"))
+    folder.join(segment_name(number))
+}
+
+/// The name of a segment's file.
+pub fn segment_name(number: u32) -> String {
+    format!("{number:010}.segment")
 }
 
 pub(crate) fn spare(folder: &Path, number: u64) -> PathBuf {

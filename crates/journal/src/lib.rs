@@ -10,6 +10,7 @@
 
 mod chain;
 mod committer;
+mod copy;
 pub mod disk;
 mod error;
 mod folder;
@@ -26,7 +27,9 @@ mod scan;
 mod spares;
 mod state;
 
+pub use copy::Audit;
 pub use error::{Damage, Error, Result};
+pub use folder::segment_name;
 pub use journal::{Journal, Opened, SegmentInfo, Settings};
 pub use position::Position;
 pub use read::{Record, Scan, Scanned};

@@ -89,7 +89,7 @@ impl Journal {
 }
 
 impl Shared {
-    fn file(&self, position: Position) -> Result<Arc<dyn DiskFile>> {
+    pub(crate) fn file(&self, position: Position) -> Result<Arc<dyn DiskFile>> {
         let number = position.segment();
         let mut files = self.files.lock().expect("nothing panics while it holds the lock");
         if let Some(file) = files.get(&number) {
