@@ -64,7 +64,7 @@ impl App {
         let guardrails = self.guardrails(&store, &nodes).await?;
         let usual = runner::Settings::default();
         let settings = runner::Settings {
-            retention: Some(self.settings.retention),
+            retention: self.settings.retention,
             guard: Arc::new(guardrails),
             resume_role: self.settings.guardrails.resume_role.clone().unwrap_or(usual.resume_role),
             ..runner::Settings::default()

@@ -18,6 +18,9 @@ use workflow::{Diagnostic, Diagnostics, Rule};
 
 pub(crate) use guardrails::Guardrails;
 
+/// The most finished runs that can be asked to be kept.
+const MOST_RUNS: u64 = 100_000_000;
+
 const KEYS: [&str; 9] =
     ["listen", "data_dir", "workflows", "nodes", "connections", "hooks", "api", "guardrails", "retention"];
 
@@ -36,8 +39,8 @@ pub(crate) struct Settings {
     pub(crate) tokens: Vec<server::Token>,
     /// What no playbook may do.
     pub(crate) guardrails: Guardrails,
-    /// How long finished runs are kept.
-    pub(crate) retention: Duration,
+    /// Which finished runs are kept.
+    pub(crate) retention: runner::Retention,
 }
 
 /// The folders that the configuration names: all that checking playbooks takes, and no secret.
@@ -116,7 +119,7 @@ impl Reader<'_> {
         let connections = object.get("connections").map(|node| self.connections(&node, recipes));
         let tokens = object.get("api").map(|node| self.tokens(&node)).unwrap_or_default();
         let guardrails = object.get("guardrails").map(|node| self.guardrails(&node, &tokens));
-        let retention = object.get("retention").and_then(|node| node.time_limit());
+        let retention = object.get("retention").map_or(Some(usual_retention()), |node| retention(&node));
         Some(Settings {
             listen: listen?,
             data_dir: data_dir?,
@@ -124,7 +127,7 @@ impl Reader<'_> {
             hooks,
             tokens,
             guardrails: guardrails.unwrap_or_default(),
-            retention: retention.unwrap_or(Duration::from_secs(90 * 86_400)),
+            retention: retention?,
         })
     }
 
@@ -255,6 +258,31 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// `90d`, or `{ age: 90d, runs: 20000 }` with one of the two or both.
+fn retention(node: &Node<'_>) -> Option<runner::Retention> {
+    if !node.value().is_object() {
+        return Some(runner::Retention { age: Some(node.time_limit()?), runs: None });
+    }
+    let object = node.object(&["age", "runs"])?;
+    let age = match object.get("age") {
+        Some(age) => Some(age.time_limit()?),
+        None => None,
+    };
+    let runs = match object.get("runs") {
+        Some(runs) => Some(runs.integer(1..=MOST_RUNS)?),
+        None => None,
+    };
+    if age.is_none() && runs.is_none() {
+        return node
+            .expected("a time, as in `90d`, or `{ age: 90d, runs: 20000 }` with one of the two or both");
+    }
+    Some(runner::Retention { age, runs })
+}
+
+fn usual_retention() -> runner::Retention {
+    runner::Retention { age: Some(Duration::from_secs(90 * 86_400)), runs: None }
 }
 
 fn default_listen() -> SocketAddr {

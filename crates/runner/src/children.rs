@@ -66,7 +66,7 @@ impl Shared {
             return Ok(());
         }
         // What finished so long ago is forgotten, so that it is not there does not say that it never was.
-        if self.retention.is_some_and(|retention| child.run.made_at() < self.clock.now().before(retention)) {
+        if self.forgotten.may_include(child.run.made_at(), self.clock.now()) {
             fails("nobody knows whether it was made: it would have been forgotten by now".to_owned());
             return Ok(());
         }

@@ -19,6 +19,7 @@ use crate::halt::Halt;
 use crate::ledger::{Contained, Ledger};
 use crate::metrics::Metrics;
 use crate::pinned::Pinned;
+use crate::retention::{self, Forgotten, Retention};
 use crate::schedules;
 use crate::timers::{Due, Timers, timers};
 use crate::turns::Turns;
@@ -36,8 +37,8 @@ pub struct Settings {
     pub most_active_runs: usize,
     /// How many calls may be under way at once.
     pub most_calls: usize,
-    /// How long finished runs are kept; none: for ever.
-    pub retention: Option<Duration>,
+    /// Which finished runs are kept.
+    pub retention: Retention,
     /// The time that runs are told.
     pub clock: Clock,
     /// Who is asked before each disruptive call.
@@ -52,7 +53,7 @@ impl Default for Settings {
             worker: "local".to_owned(),
             most_active_runs: 10_000,
             most_calls: 512,
-            retention: None,
+            retention: Retention::default(),
             clock: Clock::System,
             guard: Arc::new(Unguarded),
             resume_role: "admin".to_owned(),
@@ -89,7 +90,7 @@ pub(crate) struct Shared {
     pub(crate) calls: Semaphore,
     pub(crate) updates: broadcast::Sender<Update>,
     pub(crate) metrics: Metrics,
-    pub(crate) retention: Option<Duration>,
+    pub(crate) forgotten: Forgotten,
     pub(crate) guard: Arc<dyn Guard>,
     pub(crate) halt: Halt,
     pub(crate) resume_role: String,
@@ -114,6 +115,7 @@ impl Runner {
         workflows.log_changes_since(&Workflows::default());
         let claim = store.claim(&settings.worker).await?;
         let halt = Halt::read(store.as_ref()).await?;
+        let forgotten = Forgotten::read(store.as_ref(), settings.retention).await?;
         let (timers, due) = timers(settings.clock);
         let shared = Arc::new(Shared {
             store,
@@ -128,7 +130,7 @@ impl Runner {
             calls: Semaphore::new(settings.most_calls),
             updates: broadcast::Sender::new(UPDATES),
             metrics: Metrics::default(),
-            retention: settings.retention,
+            forgotten,
             guard: settings.guard,
             halt,
             resume_role: settings.resume_role,
@@ -138,9 +140,7 @@ impl Runner {
         });
         let runner = Runner { shared };
         tokio::spawn(tick(runner.shared.clone(), due));
-        if let Some(retention) = settings.retention {
-            tokio::spawn(prune(runner.shared.clone(), retention));
-        }
+        tokio::spawn(retention::forget(runner.shared.clone()));
         runner.recover(&claim.runs);
         tokio::spawn(schedules::keep_time(runner.clone(), runner.shared.workflows.subscribe()));
         Ok(runner)
@@ -318,22 +318,6 @@ async fn tick(shared: Arc<Shared>, mut due: Due) {
         if let Err(error) = shared.deliver(run, letter) {
             warn!(%run, %error, "a timer was not delivered");
             shared.timers.set(run, Some(shared.clock.now().after(Duration::from_secs(1))));
-        }
-    }
-}
-
-/// Forgets what finished long ago, once at the start and then every hour.
-async fn prune(shared: Arc<Shared>, retention: Duration) {
-    let mut hours = tokio::time::interval(Duration::from_secs(3600));
-    loop {
-        hours.tick().await;
-        if shared.is_stopped() {
-            return;
-        }
-        match shared.store.prune(shared.clock.now().before(retention)).await {
-            Ok(0) => {}
-            Ok(runs) => info!(runs, "finished runs were forgotten"),
-            Err(error) => warn!(%error, "finished runs could not be forgotten"),
         }
     }
 }

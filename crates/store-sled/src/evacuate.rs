@@ -129,8 +129,7 @@ impl Shared {
             let sources = vec![digest.ok_or_else(|| self.fail_now(&unreadable("a key")))?];
             self.order_now(|_| Some(Entry::Forgotten { runs: Vec::new(), sources: sources.clone() }))?;
         }
-        let last = self.recent().youngest();
-        last.map_or(Ok(()), |last| self.wait_until_applied(last)).map(|()| true)
+        self.catch_up().map(|()| true)
     }
 
     /// Copies a record if it is needed.

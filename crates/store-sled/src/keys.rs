@@ -79,6 +79,12 @@ pub(crate) fn finished_before(at: Timestamp) -> Vec<u8> {
     key
 }
 
+/// The time in a key of [`FINISHED`].
+pub(crate) fn finished_at(key: &[u8]) -> Option<Timestamp> {
+    let millis = key.get(1..)?.first_chunk()?;
+    Some(Timestamp::from_millis(i64::from_be_bytes(*millis)))
+}
+
 pub(crate) fn dedupe(hash: &Hash) -> Vec<u8> {
     [b"d", hash.as_slice()].concat()
 }

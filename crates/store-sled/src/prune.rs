@@ -16,16 +16,29 @@ const MOST: usize = 500;
 impl Shared {
     /// Forgets runs that finished before this point in time, and gives room back; gives how many.
     pub(crate) fn prune(&self, finished_before: Timestamp) -> Result<u64> {
-        let last = self.recent().youngest();
-        if let Some(last) = last {
-            self.wait_until_applied(last)?;
-        }
+        self.catch_up()?;
         let mut forgotten = 0;
         for runs in self.over(finished_before)?.chunks(MOST) {
             forgotten += self.forget(runs)?;
         }
         self.give_back()?;
         Ok(forgotten)
+    }
+
+    /// When the first of the so many runs finished that finished last; none if no more have finished.
+    pub(crate) fn finished_since(&self, runs: u64) -> Result<Option<Timestamp>> {
+        self.catch_up()?;
+        let (mut left, mut since, mut has_more) = (runs, Timestamp::MAX, false);
+        self.walk(&Range { is_backwards: true, ..Range::of([keys::FINISHED]) }, |key, _| {
+            if left == 0 {
+                has_more = true;
+                return ControlFlow::Break(());
+            }
+            left -= 1;
+            since = keys::finished_at(key).unwrap_or(since);
+            ControlFlow::Continue(())
+        })?;
+        Ok(has_more.then_some(since))
     }
 
     /// The runs that finished before this point in time and hold no dedupe key beyond it.

@@ -224,6 +224,12 @@ impl Shared {
         }
     }
 
+    /// Waits until the index has everything that was ordered before.
+    pub(crate) fn catch_up(&self) -> Result<()> {
+        let last = self.recent().youngest();
+        last.map_or(Ok(()), |last| self.wait_until_applied(last))
+    }
+
     /// The index will not get any further.
     pub(crate) fn let_go(&self) {
         self.caught_up.notify_all();

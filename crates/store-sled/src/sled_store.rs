@@ -199,6 +199,10 @@ impl Store for SledStore {
         .await
     }
 
+    async fn finished_since(&self, runs: u64) -> Result<Option<Timestamp>> {
+        self.blocking(move |shared| shared.finished_since(runs)).await
+    }
+
     async fn health(&self) -> Health {
         let bytes = self.shared.journal.bytes() + self.shared.index.bytes();
         let stopped = self.shared.journal.stopped();

@@ -38,6 +38,7 @@ pub async fn check(make: impl AsyncFn() -> Arc<dyn Store>) {
     keeping::sources_are_kept(&*make().await).await;
     keeping::notes_are_kept(&*make().await).await;
     keeping::prune_forgets_what_finished(&*make().await).await;
+    keeping::so_many_that_finished_last_can_be_kept(&*make().await).await;
     keeping::prune_keeps_a_run_whose_key_is_taken(&*make().await).await;
     appends::one_of_many_who_append_at_once_wins(&make().await).await;
 }

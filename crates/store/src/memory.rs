@@ -195,6 +195,16 @@ impl Store for MemoryStore {
         Ok(self.state().prune(finished_before))
     }
 
+    async fn finished_since(&self, runs: u64) -> Result<Option<Timestamp>> {
+        let state = self.state();
+        let finished = state.runs.values().filter(|run| run.summary.status.is_finished());
+        let mut times: Vec<Timestamp> = finished.map(|run| run.summary.updated_at).collect();
+        times.sort_unstable();
+        let surplus = (times.len() as u64).saturating_sub(runs);
+        let first = usize::try_from(surplus).ok().filter(|surplus| *surplus > 0);
+        Ok(first.map(|first| times.get(first).copied().unwrap_or(Timestamp::MAX)))
+    }
+
     async fn health(&self) -> Health {
         Health { is_writable: true, bytes: 0, reports: Vec::new() }
     }

@@ -61,6 +61,10 @@ pub trait Store: Send + Sync {
     /// that point in time.
     async fn prune(&self, finished_before: Timestamp) -> Result<u64>;
 
+    /// When the first of the so many runs finished that finished last: to forget what finished before keeps so many. None
+    /// if no more than that have finished.
+    async fn finished_since(&self, runs: u64) -> Result<Option<Timestamp>>;
+
     /// How the store is.
     async fn health(&self) -> Health;
 }

@@ -333,3 +333,27 @@ guardrails:
        = help: give it to somebody below `api.tokens`, or name another
     "#);
 }
+
+#[test]
+fn retention_is_a_time_or_a_number_of_runs_or_both() {
+    let read = |retention: &str| {
+        let shown = check(&format!("data_dir: data\nretention: {retention}\n"));
+        match shown.split_once("retention: Retention {") {
+            Some((_, rest)) => rest.split('}').next().unwrap_or_default().split_whitespace().collect(),
+            None => shown.lines().next().unwrap_or_default().to_owned(),
+        }
+    };
+    let shown: Vec<String> = [
+        "30d",
+        "{ age: 30d }",
+        "{ runs: 20000 }",
+        "{ age: 1h, runs: 5 }",
+        "{}",
+        "{ runs: 0 }",
+        "{ days: 3 }",
+        "soon",
+    ]
+    .map(|text| format!("{text}: {}\n", read(text)))
+    .into();
+    assert_snapshot!(shown.concat(), @"");
+}

@@ -163,6 +163,10 @@ impl Store for Held {
         self.inner.prune(finished_before).await
     }
 
+    async fn finished_since(&self, runs: u64) -> store::Result<Option<Timestamp>> {
+        self.inner.finished_since(runs).await
+    }
+
     async fn health(&self) -> Health {
         let is_writable = !self.is_broken.load(Ordering::SeqCst);
         Health { is_writable, ..self.inner.health().await }

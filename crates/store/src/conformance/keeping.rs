@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::RunStatus;
+use model::{RunStatus, Timestamp};
 use serde_json::{Value, json};
 
 use super::sample::{ask, create, create_once, follow, follow_as, run, second, source};
@@ -107,6 +107,25 @@ pub(super) async fn prune_forgets_what_finished(store: &dyn Store) {
         Some(source(1)),
         "the source of kept runs is kept"
     );
+}
+
+pub(super) async fn so_many_that_finished_last_can_be_kept(store: &dyn Store) {
+    for number in 1..=6 {
+        let first = create(number);
+        let status = if number == 5 { RunStatus::Waiting } else { RunStatus::Succeeded };
+        good(store.append(vec![first.clone(), follow_as(&first, status)]).await);
+    }
+    for (runs, since) in [
+        (0, Some(Timestamp::MAX)),
+        (1, Some(second(7))),
+        (2, Some(second(5))),
+        (4, Some(second(3))),
+        (5, None),
+        (9, None),
+    ] {
+        let found = good(store.finished_since(runs).await);
+        assert_eq!(found, since, "of five that finished, {runs} are to be kept");
+    }
 }
 
 pub(super) async fn prune_keeps_a_run_whose_key_is_taken(store: &dyn Store) {

@@ -2,6 +2,7 @@
 
 use super::calls::CALLEE;
 use super::*;
+use crate::Retention;
 
 const ONE: &str = r#"
 workflow: caller
@@ -126,8 +127,9 @@ async fn a_called_run_that_was_forgotten_is_not_made_again() {
         .unwrap();
     // The server is away for longer than finished runs are kept.
     assert_eq!(store.prune(Timestamp::from_millis(2_000_000)).await.unwrap(), 1);
-    let (clock, retention) = (Clock::tokio(Timestamp::from_millis(3_000_000)), Duration::from_secs(1000));
-    let settings = Settings { clock, retention: Some(retention), ..Settings::default() };
+    let retention = Retention { age: Some(Duration::from_secs(1000)), runs: None };
+    let clock = Clock::tokio(Timestamp::from_millis(3_000_000));
+    let settings = Settings { clock, retention, ..Settings::default() };
     let executor = Arc::new(Scripted::default());
     let _runner = Runner::open(store.clone(), executor, workflows(&[ONE, CALLEE]), settings).await.unwrap();
     tokio::time::sleep(Duration::from_secs(60)).await;
