@@ -89,6 +89,11 @@ pub struct SegmentInfo {
     pub bytes: u64,
 }
 
+/// Which process has the journal in this folder open; none: nobody, or there is no journal.
+pub fn holder(folder: &Path) -> Option<String> {
+    crate::lock::holder_of(&folder::lock(folder))
+}
+
 impl Journal {
     /// Opens the journal in this folder, or begins one.
     ///

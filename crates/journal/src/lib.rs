@@ -30,7 +30,7 @@ mod state;
 pub use copy::Audit;
 pub use error::{Damage, Error, Result};
 pub use folder::segment_name;
-pub use journal::{Journal, Opened, SegmentInfo, Settings};
+pub use journal::{Journal, Opened, SegmentInfo, Settings, holder};
 pub use position::Position;
 pub use read::{Record, Scan, Scanned};
 pub use record::{Draft, Key};

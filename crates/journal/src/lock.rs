@@ -40,6 +40,12 @@ impl Lock {
     }
 }
 
+/// Who holds the lock of this file; none: nobody does.
+pub(crate) fn holder_of(path: &Path) -> Option<String> {
+    let file = File::open(path).ok()?;
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)).then(|| holder(path))
+}
+
 impl Drop for Lock {
     fn drop(&mut self) {
         // Only a courtesy: what stands there is not believed once the process is gone.
@@ -120,7 +126,9 @@ mod tests {
         let path = folder.path().join("lock");
         let gone = format!("process 4294967295 on {} since 2020-01-01T00:00:00Z\n", host());
         fs::write(&path, &gone).unwrap();
+        assert_eq!(holder_of(&path), None);
         let lock = Lock::take(&path).unwrap();
+        assert!(holder_of(&path).unwrap().starts_with("process "));
         assert!(refused(&path).starts_with(&format!("process {} on ", std::process::id())));
         // As a holder that has not come to write who it is.
         fs::write(&path, &gone).unwrap();

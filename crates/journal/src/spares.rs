@@ -3,10 +3,14 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::folder;
-use crate::state::Shared;
+use crate::state::{Shared, State};
+
+/// How long a full disk is left alone.
+const PAUSE: Duration = Duration::from_millis(500);
 
 static ZEROS: [u8; 1 << 20] = [0; 1 << 20];
 
@@ -18,6 +22,8 @@ pub(crate) struct Spares {
     reserved: usize,
     /// Why the last one could not be prepared.
     failure: Option<String>,
+    /// Somebody has asked for one since.
+    is_asked: bool,
     /// The number of the next file.
     pub(crate) next: u64,
 }
@@ -25,7 +31,7 @@ pub(crate) struct Spares {
 impl Spares {
     /// These files are ready; the next one has this number.
     pub(crate) fn new(ready: Vec<PathBuf>, next: u64) -> Spares {
-        Spares { ready, reserved: 0, failure: None, next }
+        Spares { ready, reserved: 0, failure: None, is_asked: false, next }
     }
 
     /// Promises a spare to a segment.
@@ -34,8 +40,11 @@ impl Spares {
             self.reserved += 1;
             return Ok(());
         }
-        match self.failure.take() {
-            Some(why) => Err(Error::Full(why)),
+        match self.failure.clone() {
+            Some(why) => {
+                self.is_asked = true;
+                Err(Error::Full(why))
+            }
             None => Err(Error::Busy),
         }
     }
@@ -86,22 +95,33 @@ pub(crate) fn prepare(shared: &Shared) -> Result<()> {
     Ok(())
 }
 
-/// Keeps one spare ready until the journal is closed.
+/// Keeps one spare ready until the journal is closed. Where there is no room for one it is tried again while somebody
+/// asks for it, a moment later each time: many may ask, and each try fills what is left of the disk.
 pub(crate) fn keep_ready(shared: &Arc<Shared>) {
+    let is_over = |state: &State| state.is_closing || state.stopped.is_some();
     loop {
-        let mut state = shared.state();
-        while state.spares.is_settled() && !state.is_closing && state.stopped.is_none() {
-            state = shared.spares.wait(state).expect("nothing panics while it holds the lock");
+        let rests = |state: &mut State| {
+            let is_idle = state.spares.is_settled() && !state.spares.is_asked;
+            is_idle && !is_over(state)
+        };
+        let state = shared.spares.wait_while(shared.state(), rests);
+        let mut state = state.expect("nothing panics while it holds the lock");
+        if state.spares.failure.is_some() {
+            let waited = shared.spares.wait_timeout_while(state, PAUSE, |state| !is_over(state));
+            (state, _) = waited.expect("nothing panics while it holds the lock");
         }
-        if state.is_closing || state.stopped.is_some() {
+        if is_over(&state) {
             return;
         }
         drop(state);
-        if let Err(error) = prepare(shared) {
-            let why = chain_of(&error);
+        let failure = prepare(shared).err().map(|error| chain_of(&error));
+        let mut state = shared.state();
+        state.spares.is_asked = false;
+        if let (Some(why), None) = (&failure, &state.spares.failure) {
             tracing::error!(error = %why, "no spare segment");
-            shared.state().spares.failure = Some(why);
         }
+        state.spares.failure = failure;
+        drop(state);
         shared.changed.notify_all();
     }
 }

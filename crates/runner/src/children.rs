@@ -102,6 +102,8 @@ impl Shared {
                 fails(message);
                 Ok(())
             }
+            // It is owed, and made when there is room.
+            Err(Error::Full(_)) => Err(Error::Busy),
             Err(error) => Err(error),
         }
     }

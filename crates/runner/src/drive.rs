@@ -4,7 +4,7 @@
 //! to it is on disk before it is made; where a person is told something, it is on disk before they are told. Nowhere
 //! else does anybody wait for the disk: what was only read is read again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +26,9 @@ const MOST_CONFLICTS: u32 = 8;
 const AFTER_A_FAILURE: Duration = Duration::from_secs(60);
 /// After how long a run that could not be made is tried again.
 const WHILE_BUSY: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether a full disk has room again.
+const WHILE_DISK_IS_FULL: Duration = Duration::from_secs(1);
 
 /// What a run is told, and who waits for the answer.
 pub(crate) struct Letter {
@@ -98,12 +101,15 @@ struct Driver {
     /// The runs that this one has called, as far as this process knows.
     called: BTreeSet<RunId>,
     calls: FuturesUnordered<Call>,
+    /// What came while the disk was full.
+    kept: VecDeque<Letter>,
 }
 
 impl Driver {
     fn new(shared: Arc<Shared>, run: Run, mailbox: mpsc::Receiver<Letter>, position: Position) -> Driver {
         let (under_way, called) = (BTreeSet::new(), BTreeSet::new());
-        Driver { shared, run, mailbox, position, under_way, called, calls: FuturesUnordered::new() }
+        let (calls, kept) = (FuturesUnordered::new(), VecDeque::new());
+        Driver { shared, run, mailbox, position, under_way, called, calls, kept }
     }
 
     async fn drive(mut self, first: Option<Input>) {
@@ -134,7 +140,9 @@ impl Driver {
             self.clear().await?;
             self.perform_commands().await?;
             self.call_runs().await?;
-            let letter = if self.calls.is_empty() {
+            let letter = if let Some(letter) = self.kept.pop_front() {
+                letter
+            } else if self.calls.is_empty() {
                 match self.mailbox.try_recv() {
                     Ok(letter) => letter,
                     Err(_) => match self.rest().await? {
@@ -190,13 +198,21 @@ impl Driver {
         let result = loop {
             let (records, result) = self.tell(letter.input.clone());
             let stops = records.iter().find_map(why_children_stop);
-            match self.shared.commit(&self.run, records, None).await? {
+            let appended = match self.commit(records, is_for_somebody).await {
+                Err(Error::Full(why)) if is_for_somebody => {
+                    // They hear at once that nothing was recorded, and the run is as if nothing was said.
+                    self.run = load(&self.shared, self.run.id()).await?;
+                    break Err(Error::Full(why));
+                }
+                answer => answer?,
+            };
+            match appended {
                 Appended::At(position) => {
                     self.position = self.position.max(position);
                     if let Some(why) = stops {
                         self.shared.cancel_children(&self.run, why);
                     }
-                    break result;
+                    break result.map_err(Error::from);
                 }
                 Appended::Conflict if conflicts < MOST_CONFLICTS => {
                     conflicts += 1;
@@ -224,9 +240,56 @@ impl Driver {
         }
         if let Some(reply) = letter.reply {
             // Whoever asked may have gone; what was recorded stays.
-            let _ = reply.send(result.map(|()| self.run.summary()).map_err(Error::from));
+            let _ = reply.send(result.map(|()| self.run.summary()));
         }
         Ok(())
+    }
+
+    /// Appends facts. Where the disk is full they are kept until there is room, unless somebody waits for an answer: what
+    /// became of a call is known to nobody else. If the process ends before, the call is in doubt.
+    async fn commit(&mut self, records: Vec<Record>, is_for_somebody: bool) -> Result<Appended, Error> {
+        let mut has_warned = false;
+        loop {
+            let answer = self.shared.commit(&self.run, records.clone(), None).await;
+            match answer {
+                Err(store::Error::Full(why)) if !is_for_somebody => {
+                    if !std::mem::replace(&mut has_warned, true) {
+                        let (run, facts) = (self.run.id(), records.len());
+                        error!(%run, facts, why, "the disk is full: a run waits for room, and keeps what it has to record");
+                    }
+                    self.wait_for_room().await?;
+                }
+                answer => return Ok(answer?),
+            }
+        }
+    }
+
+    /// Waits until it is worth another try. Calls that are under way go on meanwhile, and who asks is told.
+    async fn wait_for_room(&mut self) -> Result<(), Error> {
+        let pause = tokio::time::sleep(WHILE_DISK_IS_FULL);
+        tokio::pin!(pause);
+        let mut stopped = self.shared.stopped();
+        loop {
+            let letter = tokio::select! {
+                () = &mut pause => return Ok(()),
+                Ok(why) = stopped.wait_for(Option::is_some) => {
+                    return Err(Error::Stopped(why.clone().unwrap_or_default()));
+                }
+                Some((step, attempt, outcome)) = self.calls.next() => {
+                    self.under_way.remove(&(step.clone(), attempt));
+                    Letter { input: Input::Finished { step, attempt, outcome }, reply: None }
+                }
+                Some(letter) = self.mailbox.recv() => letter,
+            };
+            match letter.reply {
+                Some(reply) => {
+                    let full = "the disk of the store is full, and this run waits for room".to_owned();
+                    // Whoever asked may have gone.
+                    let _ = reply.send(Err(Error::Full(full)));
+                }
+                None => self.kept.push_back(letter),
+            }
+        }
     }
 
     /// Once the runner stops, only what became of calls is recorded: what would follow is for the next process.

@@ -29,6 +29,9 @@ pub enum Error {
     /// The store does not take this: it is too large, or there is no room. What was promised before stands.
     #[error("this cannot be kept: {0}")]
     Refused(String),
+    /// The store's disk has no room; what was promised before stands, and a later try may be taken.
+    #[error("nothing can be kept at the moment: {0}")]
+    Full(String),
     /// Too much is going on; try again.
     #[error("too much is going on: try again in a moment")]
     Busy,
@@ -42,6 +45,7 @@ impl From<store::Error> for Error {
         match error {
             store::Error::Damaged { run, message } => Error::Damaged { run, message },
             store::Error::Refused(message) => Error::Refused(message),
+            store::Error::Full(message) => Error::Full(message),
             store::Error::Broken(_) | store::Error::Locked(_) => Error::Stopped(error.to_string()),
         }
     }

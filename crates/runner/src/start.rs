@@ -265,7 +265,7 @@ impl Runner {
             }
             Err(error) => {
                 let error = Error::from(error);
-                if !matches!(error, Error::Refused(_)) {
+                if !matches!(error, Error::Refused(_) | Error::Full(_)) {
                     shared.stop(&error.to_string());
                 }
                 Err(error)

@@ -47,6 +47,7 @@ pub(crate) enum Kind {
     DamagedRun,
     Busy,
     Unheard,
+    NoRoom,
     Stopped,
 }
 
@@ -106,6 +107,7 @@ impl Kind {
             Kind::DamagedRun => (StatusCode::INTERNAL_SERVER_ERROR, "damaged-run", "The run is damaged"),
             Kind::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Too much is going on"),
             Kind::Unheard => (StatusCode::SERVICE_UNAVAILABLE, "unheard", "Nobody listens on this hook"),
+            Kind::NoRoom => (StatusCode::SERVICE_UNAVAILABLE, "no-room", "The disk is full"),
             Kind::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "stopped", "The server takes nothing more"),
         }
     }
@@ -118,6 +120,8 @@ impl Kind {
             (WWW_AUTHENTICATE, "Portcullis-Secret realm=\"hooks\"")
         } else if self == Kind::Busy {
             (RETRY_AFTER, "1")
+        } else if self == Kind::NoRoom {
+            (RETRY_AFTER, "10")
         } else if self == Kind::Stopped {
             (RETRY_AFTER, "5")
         } else if self == Kind::Unheard {
@@ -156,6 +160,7 @@ impl From<runner::Error> for Problem {
             runner::Error::Rejected(rejected) => kind_of(rejected),
             runner::Error::Damaged { .. } => Kind::DamagedRun,
             runner::Error::Refused(_) => Kind::TooLarge,
+            runner::Error::Full(_) => Kind::NoRoom,
             runner::Error::Busy => Kind::Busy,
             runner::Error::Stopped(_) => Kind::Stopped,
         };
@@ -219,6 +224,7 @@ mod tests {
             runner::Error::NoSuchWorkflow(text()),
             runner::Error::NotAllowed(text()),
             runner::Error::Damaged { run, message: text() },
+            runner::Error::Full(text()),
             runner::Error::Busy,
             runner::Error::Stopped(text()),
         ];
@@ -241,6 +247,7 @@ mod tests {
         404 no-such-workflow
         403 not-allowed
         500 damaged-run
+        503 no-room
         503 busy
         503 stopped
         ");

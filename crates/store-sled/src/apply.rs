@@ -40,7 +40,14 @@ pub(crate) fn apply(changes: &mut Changes, entry: &Entry, place: Place) -> Resul
             }
             Ok(())
         }
-        Entry::Lost { run, message } => replace(changes, keys::lost(*run), place, message.as_bytes()),
+        Entry::Lost { run, message, row } => {
+            if let Some(summary) = row {
+                let known = changes.row(*run)?;
+                let dedupe = known.take().and_then(|known| known.dedupe);
+                *known = Some(Row::ended(summary, dedupe));
+            }
+            replace(changes, keys::lost(*run), place, message.as_bytes())
+        }
         Entry::Forgotten { runs, sources } => {
             runs.iter().try_for_each(|run| forget(changes, *run))?;
             sources.iter().try_for_each(|digest| drop_placed(changes, keys::source(digest)))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use journal::{Draft, Key};
-use model::{Digest, RunId};
+use model::{Digest, RunId, RunSummary};
 use serde::{Deserialize, Serialize};
 use store::{Append, Note, Source};
 
@@ -21,8 +21,13 @@ pub(crate) enum Entry {
     Note { note: Arc<Note>, version: u64 },
     /// From here on this claim holds.
     Claimed { fence: u64, worker: String },
-    /// A record of this run is lost, as the message says.
-    Lost { run: RunId, message: String },
+    /// A record of this run is lost, as the message says. With a row the run has ended, and that is its row.
+    Lost {
+        run: RunId,
+        message: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        row: Option<Box<RunSummary>>,
+    },
     /// What these runs and sources left in earlier records means nothing any more.
     Forgotten { runs: Vec<RunId>, sources: Vec<Digest> },
 }

@@ -102,7 +102,7 @@ impl Shared {
                 }
                 (Some(keys::LOST), Some(run), Some(_)) => {
                     let message = String::from_utf8_lossy(&value[Place::LEN..]).into_owned();
-                    lost.push(Entry::Lost { run, message });
+                    lost.push(Entry::Lost { run, message, row: None });
                 }
                 (Some(keys::NOTES), _, Some(_)) => lost.extend(Noted::entry(key, value)),
                 (Some(keys::SOURCES), _, Some(place)) => sources.push((keys::digest_of(key), place)),

@@ -9,6 +9,7 @@
 
 mod applier;
 mod apply;
+mod backup;
 mod changes;
 mod entry;
 mod evacuate;
@@ -21,8 +22,11 @@ mod place;
 mod prune;
 mod recent;
 mod replay;
+mod restore;
 mod row;
 mod shared;
 mod sled_store;
 
+pub use backup::{Backup, check_backup};
+pub use restore::{RESTORED, restore};
 pub use sled_store::{Settings, SledStore};

@@ -164,6 +164,10 @@ impl Shared {
 
     /// Says in the row that the run has lost something.
     fn mark(&self, mut summary: RunSummary) -> RunSummary {
+        // What was abandoned says so itself.
+        if summary.status.is_finished() && summary.error.is_some() {
+            return summary;
+        }
         if let Some(message) = self.recent().lost.get(&summary.run) {
             summary.error = Some(format!("this run cannot go on: {message}"));
         }

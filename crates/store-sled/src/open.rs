@@ -15,6 +15,7 @@ use crate::keys;
 use crate::place::Place;
 use crate::recent::Recent;
 use crate::replay::{self, Findings, replay};
+use crate::restore;
 use crate::shared::{Shared, broken, identity, suspect};
 use crate::sled_store::Settings;
 
@@ -22,6 +23,7 @@ use crate::sled_store::Settings;
 const KEPT: usize = 2;
 
 pub(crate) fn open(disk: Arc<dyn Disk>, folder: &Path, settings: &Settings) -> Result<Shared> {
+    restore::check_is_finished(folder)?;
     fs::create_dir_all(folder).map_err(failed("create", folder))?;
     let opened = Journal::open_on(disk, &folder.join("journal"), settings.journal());
     let Opened { journal, findings } = opened.map_err(broken)?;

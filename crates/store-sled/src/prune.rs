@@ -1,6 +1,7 @@
 //! Forgetting what finished long ago. Room is given back by [`crate::evacuate`].
 
 use std::ops::ControlFlow;
+use std::sync::TryLockError;
 
 use model::{RunId, Timestamp};
 use store::Result;
@@ -14,8 +15,14 @@ use crate::shared::Shared;
 const MOST: usize = 500;
 
 impl Shared {
-    /// Forgets runs that finished before this point in time, and gives room back; gives how many.
+    /// Forgets runs that finished before this point in time, and gives room back; gives how many. None while that goes
+    /// on already, or a copy is taken.
     pub(crate) fn prune(&self, finished_before: Timestamp) -> Result<u64> {
+        let _tidying = match self.tidying.try_lock() {
+            Ok(tidying) => tidying,
+            Err(TryLockError::Poisoned(tidying)) => tidying.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(0),
+        };
         self.catch_up()?;
         let mut forgotten = 0;
         for runs in self.over(finished_before)?.chunks(MOST) {
@@ -73,20 +80,5 @@ impl Shared {
             Some(at) => self.wait_until_applied(at).map(|()| forgotten),
             None => Ok(0),
         }
-    }
-
-    /// Whether an operation of this kind goes on already; two of them would move the same records.
-    pub(crate) fn tidying(&self) -> Option<Tidying<'_>> {
-        let was = self.is_tidying.swap(true, std::sync::atomic::Ordering::AcqRel);
-        (!was).then_some(Tidying(self))
-    }
-}
-
-/// Held while the journal is tidied.
-pub(crate) struct Tidying<'a>(&'a Shared);
-
-impl Drop for Tidying<'_> {
-    fn drop(&mut self) {
-        self.0.is_tidying.store(false, std::sync::atomic::Ordering::Release);
     }
 }

@@ -139,7 +139,7 @@ impl Recent {
                 self.notes.insert(note.key.clone(), (noted, at));
             }
             Entry::Claimed { fence, .. } => self.last_fence = self.last_fence.max(*fence),
-            Entry::Lost { run, message } => {
+            Entry::Lost { run, message, .. } => {
                 self.lost.insert(*run, message.clone());
             }
             Entry::Forgotten { runs, sources } => {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use journal::Position;
-use model::{RunId, RunStatus, Timestamp};
+use model::{RunId, RunStatus, RunSummary, Timestamp};
 use store::Append;
 
 use crate::keys::{self, Hash};
@@ -53,7 +53,16 @@ pub(crate) enum Shown {
 impl Row {
     /// The row after this append, which lies there.
     pub(crate) fn new(append: &Arc<Append>, at: Position, dedupe: Option<Taken>) -> Row {
-        let summary = &append.summary;
+        Row::of(&append.summary, dedupe, Shown::Of(Arc::clone(append), at))
+    }
+
+    /// The row of a run that has ended without a fact of its own.
+    pub(crate) fn ended(summary: &RunSummary, dedupe: Option<Taken>) -> Row {
+        let json = serde_json::to_vec(summary).expect("a summary has string keys only");
+        Row::of(summary, dedupe, Shown::Here(json))
+    }
+
+    fn of(summary: &RunSummary, dedupe: Option<Taken>, shown: Shown) -> Row {
         Row {
             status: summary.status,
             waits_for_people: !summary.waiting.is_empty(),
@@ -63,7 +72,7 @@ impl Row {
             workflow: keys::short_hash(&summary.workflow),
             source: keys::short_hash(summary.source.as_str()),
             dedupe,
-            summary: Shown::Of(Arc::clone(append), at),
+            summary: shown,
         }
     }
 

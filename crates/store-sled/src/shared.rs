@@ -1,12 +1,11 @@
 //! Journal, index and what is between them: the rules by which an append is taken.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use journal::{Draft, Journal, Position};
-use model::RunId;
+use model::{RunId, RunSummary};
 use store::{Append, Appended, Error, Result};
 
 use crate::apply::holder;
@@ -31,7 +30,8 @@ pub(crate) struct Shared {
     hurried: Condvar,
     /// Told whenever there may be room for appends again.
     pub(crate) room: tokio::sync::Notify,
-    pub(crate) is_tidying: AtomicBool,
+    /// Held while records are moved and segments retired, and by whoever needs them to stay where they are.
+    pub(crate) tidying: Mutex<()>,
 }
 
 /// An append with everything computed that needs no lock.
@@ -72,7 +72,7 @@ impl Shared {
             caught_up: Condvar::new(),
             hurried: Condvar::new(),
             room: tokio::sync::Notify::new(),
-            is_tidying: AtomicBool::new(false),
+            tidying: Mutex::default(),
         }
     }
 
@@ -257,9 +257,23 @@ impl Shared {
             }
             recent.report(format!("run {run}: {message}"));
             let message = message.to_owned();
-            Some(Entry::Lost { run, message })
+            Some(Entry::Lost { run, message, row: None })
         };
         self.order_now(known).map(|_| ())
+    }
+
+    /// Ends a run that cannot be replayed; waits until it is on disk and in the index.
+    pub(crate) fn abandon(&self, row: &RunSummary) -> Result<()> {
+        self.catch_up()?;
+        let run = row.run;
+        if self.row(run).map_err(|error| self.fail_now(&error))?.is_none() {
+            return Ok(());
+        }
+        let message = row.error.clone().unwrap_or_default();
+        let at = self.order_now(|_| {
+            Some(Entry::Lost { run, message: message.clone(), row: Some(Box::new(row.clone())) })
+        })?;
+        at.map_or(Ok(()), |at| self.wait_until_applied(at))
     }
 
     /// The index cannot be used any more: nothing is appended from here on, and the next start makes it again.
@@ -288,7 +302,8 @@ pub(crate) fn suspect(folder: &Path) -> PathBuf {
 
 pub(crate) fn broken(error: journal::Error) -> Error {
     match error {
-        journal::Error::TooLarge { .. } | journal::Error::Full(_) => Error::Refused(error.to_string()),
+        journal::Error::TooLarge { .. } => Error::Refused(error.to_string()),
+        journal::Error::Full(why) => Error::Full(why),
         journal::Error::Locked { .. } => Error::Locked(error.to_string()),
         journal::Error::Io { .. }
         | journal::Error::Stopped(_)

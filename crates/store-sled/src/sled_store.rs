@@ -1,5 +1,6 @@
 //! The store as its users see it.
 
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -72,6 +73,11 @@ impl SledStore {
         };
         let applier = applier.map_err(|error| Error::Broken(format!("cannot start a thread: {error}")))?;
         Ok(SledStore { shared, applier: Some(applier) })
+    }
+
+    /// Keeps a note; durable when it returns.
+    pub(crate) fn note_now(&self, note: &Arc<Note>) -> Result<()> {
+        self.shared.put_note(note)
     }
 
     /// Runs something that may wait for the disk where it keeps nobody waiting.
@@ -192,15 +198,19 @@ impl Store for SledStore {
     }
 
     async fn prune(&self, finished_before: Timestamp) -> Result<u64> {
-        self.blocking(move |shared| match shared.tidying() {
-            Some(_tidying) => shared.prune(finished_before),
-            None => Ok(0),
-        })
-        .await
+        self.blocking(move |shared| shared.prune(finished_before)).await
     }
 
     async fn finished_since(&self, runs: u64) -> Result<Option<Timestamp>> {
         self.blocking(move |shared| shared.finished_since(runs)).await
+    }
+
+    async fn abandon(&self, row: RunSummary) -> Result<()> {
+        self.blocking(move |shared| shared.abandon(&row)).await
+    }
+
+    async fn backup(&self, now: Timestamp, to: Box<dyn Write + Send>) -> Result<u64> {
+        self.blocking(move |shared| shared.backup(now, to)).await
     }
 
     async fn health(&self) -> Health {

@@ -34,6 +34,7 @@ pub async fn check(make: impl AsyncFn() -> Arc<dyn Store>) {
     rows::rows_come_newest_first_in_pages(&*make().await).await;
     rows::rows_can_be_filtered(&*make().await).await;
     claims::a_claim_gives_what_is_not_finished(&*make().await).await;
+    claims::an_abandoned_run_has_ended(&*make().await).await;
     claims::a_claim_fences_off_the_one_before(&*make().await).await;
     keeping::sources_are_kept(&*make().await).await;
     keeping::notes_are_kept(&*make().await).await;

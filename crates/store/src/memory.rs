@@ -3,6 +3,7 @@
 //! It is what tests above this floor run on; [`MemoryStore::after_crash`] shows them what a crash would have left.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io::Write;
 use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
@@ -10,7 +11,7 @@ use model::{Digest, Record, RunId, RunSummary, Timestamp};
 use serde_json::Value;
 
 use crate::store::{
-    Append, Appended, Claim, Dedupe, Fence, Health, Note, Page, Position, Query, Result, Source, Store,
+    Append, Appended, Claim, Dedupe, Error, Fence, Health, Note, Page, Position, Query, Result, Source, Store,
 };
 
 /// Keeps runs in memory.
@@ -37,6 +38,8 @@ struct Run {
     records: Vec<Record>,
     summary: RunSummary,
     dedupe: Option<Dedupe>,
+    /// Why nothing can be appended any more.
+    abandoned: Option<String>,
 }
 
 #[derive(Debug)]
@@ -86,6 +89,9 @@ impl State {
         {
             return Appended::Duplicate(taken.by);
         }
+        if self.runs.get(&append.run()).is_some_and(|run| run.abandoned.is_some()) {
+            return Appended::Conflict;
+        }
         let next_seq = self.runs.get(&append.run()).map_or(0, |run| run.summary.next_seq);
         if append.expected_seq() != next_seq {
             return Appended::Conflict;
@@ -108,7 +114,7 @@ impl State {
                 known.summary = summary;
             }
             None => {
-                self.runs.insert(run, Run { records, summary, dedupe });
+                self.runs.insert(run, Run { records, summary, dedupe, abandoned: None });
             }
         }
     }
@@ -143,7 +149,12 @@ impl Store for MemoryStore {
     }
 
     async fn journal(&self, run: RunId) -> Result<Vec<Record>> {
-        Ok(self.state().runs.get(&run).map(|run| run.records.clone()).unwrap_or_default())
+        let state = self.state();
+        let Some(found) = state.runs.get(&run) else { return Ok(Vec::new()) };
+        match found.abandoned.clone() {
+            Some(message) => Err(Error::Damaged { run, message }),
+            None => Ok(found.records.clone()),
+        }
     }
 
     async fn summary(&self, run: RunId) -> Result<Option<RunSummary>> {
@@ -203,6 +214,19 @@ impl Store for MemoryStore {
         let surplus = (times.len() as u64).saturating_sub(runs);
         let first = usize::try_from(surplus).ok().filter(|surplus| *surplus > 0);
         Ok(first.map(|first| times.get(first).copied().unwrap_or(Timestamp::MAX)))
+    }
+
+    async fn abandon(&self, row: RunSummary) -> Result<()> {
+        let mut state = self.state();
+        if let Some(run) = state.runs.get_mut(&row.run) {
+            run.abandoned = Some(row.error.clone().unwrap_or_default());
+            run.summary = row;
+        }
+        Ok(())
+    }
+
+    async fn backup(&self, _now: Timestamp, _to: Box<dyn Write + Send>) -> Result<u64> {
+        Err(Error::Refused("a store in memory cannot be copied".to_owned()))
     }
 
     async fn health(&self) -> Health {

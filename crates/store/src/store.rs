@@ -1,5 +1,7 @@
 //! The trait, and the values that cross it.
 
+use std::io::Write;
+
 use async_trait::async_trait;
 use model::{Digest, Record, RunId, RunStatus, RunSummary, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -64,6 +66,16 @@ pub trait Store: Send + Sync {
     /// When the first of the so many runs finished that finished last: to forget what finished before keeps so many. None
     /// if no more than that have finished.
     async fn finished_since(&self, runs: u64) -> Result<Option<Timestamp>>;
+
+    /// Ends a run whose journal cannot be replayed, or does nothing if there is no such run: from then on this is its row, which has finished and whose
+    /// `next_seq` is one beyond that of the row before; nothing can be appended to it, and its journal counts as damaged,
+    /// for the reason that the row has as its error. Durable when it returns.
+    async fn abandon(&self, row: RunSummary) -> Result<()>;
+
+    /// Writes a copy that a store can be made from again: everything that is durable when it begins, and of what comes
+    /// meanwhile nothing. The store goes on taking appends; it gives no storage back until the copy is done. Gives how many
+    /// bytes were written. Fails with [`Error::Refused`] where there is nothing to copy from, or the writer fails.
+    async fn backup(&self, now: Timestamp, to: Box<dyn Write + Send>) -> Result<u64>;
 
     /// How the store is.
     async fn health(&self) -> Health;
@@ -290,8 +302,10 @@ pub enum Error {
         /// What is lost and where.
         message: String,
     },
-    /// The caller broke the contract, or the disk has no room for more; the text says which. What was promised before is
-    /// not affected, and a later try may be taken.
-    #[error("append refused: {0}")]
+    /// The caller broke the contract, or asks for what cannot be. What was promised before is not affected.
+    #[error("refused: {0}")]
     Refused(String),
+    /// The disk has no room for more. What was promised before is not affected, and a later try may be taken.
+    #[error("there is no room on the disk: {0}")]
+    Full(String),
 }

@@ -15,6 +15,7 @@ use super::*;
 use crate::start::{Delivery, Received};
 
 mod calls;
+mod full_disk;
 mod recovery;
 
 const NODES: [&str; 6] = [

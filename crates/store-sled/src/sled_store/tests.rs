@@ -1,3 +1,5 @@
+mod abandon;
+mod backup;
 mod damage;
 mod kill;
 mod power;

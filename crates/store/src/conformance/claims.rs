@@ -2,9 +2,9 @@
 
 use model::{RunId, RunStatus};
 
-use super::sample::{ask, create, follow, follow_as, run};
+use super::sample::{ask, create, create_once, follow, follow_as, run, second};
 use super::{at, claim, good, one};
-use crate::store::{Append, Appended, Fence, Store};
+use crate::store::{Append, Appended, Error, Fence, Query, Store};
 
 pub(super) async fn a_claim_gives_what_is_not_finished(store: &dyn Store) {
     let ended = [RunStatus::Succeeded, RunStatus::Failed, RunStatus::Cancelled];
@@ -18,6 +18,33 @@ pub(super) async fn a_claim_gives_what_is_not_finished(store: &dyn Store) {
     let claimed: Vec<RunId> = claim.runs.iter().map(|row| row.run).collect();
     assert_eq!(claimed, [run(4), run(5), run(6)], "what is not finished, oldest first");
     assert_eq!(claim.runs[0], ask(&waits).summary, "a claim gives rows as they are");
+}
+
+pub(super) async fn an_abandoned_run_has_ended(store: &dyn Store) {
+    let (first, other) = (create_once(1, "alert", 1000), create(2));
+    let last = ask(&first);
+    good(store.append(vec![first, last.clone(), other]).await);
+    let mut row = follow_as(&last, RunStatus::Failed).summary;
+    row.waiting.clear();
+    row.error = Some("abandoned by ana: the disk is gone".to_owned());
+    good(store.abandon(row.clone()).await);
+    assert_eq!(claim(store).await.1, [run(2)], "it is not claimed any more");
+    assert_eq!(good(store.summary(run(1)).await), Some(row.clone()), "its row is the one that was given");
+    let failed = Query { status: Some(RunStatus::Failed), ..Query::default() };
+    assert_eq!(good(store.runs(failed).await).runs, [row], "lists show it");
+    let waiting = Query { waits_for_people: true, ..Query::default() };
+    assert_eq!(good(store.runs(waiting).await).runs, [], "nobody waits for it");
+    assert!(matches!(store.journal(run(1)).await, Err(Error::Damaged { .. })), "its journal is damaged");
+    for append in [follow(&last, 1), follow(&follow(&last, 1), 1)] {
+        assert_eq!(one(store, append).await, Appended::Conflict, "nothing can be appended");
+    }
+    let again = one(store, create_once(3, "alert", 1000)).await;
+    assert_eq!(again, Appended::Duplicate(run(1)), "its key stays taken");
+    good(store.abandon(follow(&create(9), 1).summary).await);
+    assert_eq!(good(store.summary(run(9)).await), None, "a run that is not there stays so");
+    good(store.prune(second(5000)).await);
+    let left = (good(store.summary(run(1)).await), store.journal(run(1)).await.is_err());
+    assert_eq!(left.0.is_some(), left.1, "it is forgotten as any other");
 }
 
 pub(super) async fn a_claim_fences_off_the_one_before(store: &dyn Store) {
