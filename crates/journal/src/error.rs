@@ -16,7 +16,7 @@ pub enum Error {
     /// Another process has the journal open.
     #[error("the journal in {} is open in another process: {holder}", path.display())]
     Locked {
-        /// The lock file.
+        /// The journal's folder.
         path: PathBuf,
         /// What the other process wrote about itself.
         holder: String,

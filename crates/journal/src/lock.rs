@@ -31,7 +31,8 @@ impl Lock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(Error::Locked { path: path.to_owned(), holder: holder(path) });
+                let folder = path.parent().unwrap_or(path).to_owned();
+                return Err(Error::Locked { path: folder, holder: holder(path) });
             }
             Err(TryLockError::Error(source)) => return Err(Error::io("lock", path)(source)),
         }

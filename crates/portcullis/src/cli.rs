@@ -143,6 +143,27 @@ pub(crate) enum Command {
         #[arg(long)]
         by: Option<String>,
     },
+    /// Give up a run whose journal is damaged, so that it cannot go on: it counts as failed from then on. Takes a token with
+    /// the role `admin`.
+    Abandon {
+        /// The run.
+        run: RunId,
+        /// Why.
+        #[arg(long)]
+        why: String,
+    },
+    /// Copy everything that a running server keeps into one file, a tar archive, and check the copy. Takes a token with the
+    /// role `admin`: the file holds every alert, and no secret.
+    Backup {
+        /// The new file.
+        to: PathBuf,
+    },
+    /// Make a store from a backup in the `data_dir` of the configuration, which has to be empty. Everything that was under
+    /// way when the backup was taken is put in doubt, and nothing is sent again.
+    Restore {
+        /// The backup.
+        from: PathBuf,
+    },
     /// List the nodes that playbooks may use, or show one.
     Nodes {
         /// The node's name.

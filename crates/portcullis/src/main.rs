@@ -3,6 +3,7 @@
 #![expect(clippy::print_stderr, reason = "a command line says on standard error what went wrong")]
 
 mod app;
+mod backup;
 mod catalogue;
 mod check;
 mod cli;
@@ -97,6 +98,9 @@ async fn run(cli: Cli) -> anyhow::Result<bool> {
         Command::Cancel { run, why } => people::cancel(&client(config, url)?, run, &why).await?,
         Command::Halt { why, by } => halt::halt(&client(config, url)?, &why, by.as_deref()).await?,
         Command::Resume { why, by } => halt::resume(&client(config, url)?, &why, by.as_deref()).await?,
+        Command::Abandon { run, why } => people::abandon(&client(config, url)?, run, &why).await?,
+        Command::Backup { to } => backup::backup(&client(config, url)?, &to).await?,
+        Command::Restore { from } => backup::restore(config, &from)?,
         Command::Nodes { markdown: true, .. } => catalogue::markdown(config)?,
         Command::Nodes { node, markdown: false } => catalogue::nodes(config, node.as_deref())?,
         Command::Graph { file, format } => return graph::graph(config, &file, format),

@@ -199,6 +199,13 @@ pub(crate) async fn cancel(client: &Client, run: RunId, why: &str) -> anyhow::Re
     Ok(())
 }
 
+pub(crate) async fn abandon(client: &Client, run: RunId, why: &str) -> anyhow::Result<()> {
+    let summary = client.post(&format!("/api/v1/runs/{run}/abandon"), &json!({ "reason": why })).await?;
+    show::say(format_args!("run {run}: given up, recorded"));
+    print_status(&summary);
+    Ok(())
+}
+
 /// Follows a run: prints its facts as they come, until it has finished or waits for a person.
 pub(crate) async fn follow(
     client: &Client,

@@ -85,6 +85,15 @@ pub(crate) fn listen_of(path: &Path) -> anyhow::Result<SocketAddr> {
     Ok(listen.unwrap_or_else(default_listen))
 }
 
+/// The folder of the store, whatever else stands in the file.
+pub(crate) fn data_dir_of(path: &Path) -> anyhow::Result<PathBuf> {
+    let document = parse(path)?;
+    let root = document.root();
+    let data_dir = root.any_object().and_then(|object| object.require("data_dir"));
+    let data_dir = data_dir.and_then(|node| Reader { folder: folder_of(path) }.path(&node));
+    data_dir.ok_or_else(|| failed(document.into_findings()))
+}
+
 fn parse(path: &Path) -> anyhow::Result<Document> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     Document::parse(&path.display().to_string(), &text).map_err(failed)

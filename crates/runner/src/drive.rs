@@ -156,11 +156,7 @@ impl Driver {
                 tokio::select! {
                     Some((call, outcome)) = self.calls.next() => {
                         self.under_way.remove(&call);
-                        let input = match call {
-                            (step, attempt, None) => Input::Finished { step, attempt, outcome },
-                            (step, _, Some(look)) => Input::Looked { step, look, outcome },
-                        };
-                        Letter { input, reply: None }
+                        ended(call, outcome)
                     }
                     Some(letter) = self.mailbox.recv() => letter,
                 }
@@ -275,9 +271,9 @@ impl Driver {
                 Ok(why) = stopped.wait_for(Option::is_some) => {
                     return Err(Error::Stopped(why.clone().unwrap_or_default()));
                 }
-                Some((step, attempt, outcome)) = self.calls.next() => {
-                    self.under_way.remove(&(step.clone(), attempt));
-                    Letter { input: Input::Finished { step, attempt, outcome }, reply: None }
+                Some((call, outcome)) = self.calls.next() => {
+                    self.under_way.remove(&call);
+                    ended(call, outcome)
                 }
                 Some(letter) = self.mailbox.recv() => letter,
             };
@@ -369,6 +365,15 @@ impl Driver {
         }
         Ok(())
     }
+}
+
+/// What a run is told of a call that has ended.
+fn ended(call: CallId, outcome: Outcome) -> Letter {
+    let input = match call {
+        (step, attempt, None) => Input::Finished { step, attempt, outcome },
+        (step, _, Some(look)) => Input::Looked { step, look, outcome },
+    };
+    Letter { input, reply: None }
 }
 
 fn id_of(command: &Command) -> CallId {

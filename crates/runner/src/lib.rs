@@ -21,6 +21,7 @@ mod schedules;
 mod start;
 mod timers;
 mod turns;
+mod upkeep;
 mod workflows;
 
 pub use clock::Clock;

@@ -17,6 +17,9 @@ use crate::settings::{Settings, Token};
 
 const LONGEST_NAME: usize = 128;
 
+/// The role of those who run the server.
+const ADMIN: &str = "admin";
+
 /// The holder of the token with which a request of the API came.
 #[derive(Clone)]
 pub(crate) struct Caller(pub(crate) Arc<Token>);
@@ -56,6 +59,16 @@ fn bearer(header: &[u8]) -> Option<&[u8]> {
 }
 
 impl Caller {
+    /// Refuses who may not do what touches the server as a whole.
+    pub(crate) fn require_admin(&self) -> Result<(), Problem> {
+        if self.0.roles.iter().any(|role| role == ADMIN) {
+            return Ok(());
+        }
+        let detail =
+            format!("this takes the role `{ADMIN}`, which the token of `{}` does not have", self.0.name);
+        Err(Problem::new(Kind::NotAllowed, detail))
+    }
+
     /// The person who speaks: the holder of the token, or whom the token may speak for.
     pub(crate) fn person(&self, by: Option<String>) -> Result<Person, Problem> {
         let token = &self.0;

@@ -1,6 +1,7 @@
 //! The JSON API, below `/api/v1`. Every route asks for a token.
 
 mod approvals;
+mod backup;
 mod containments;
 mod halt;
 mod runs;
@@ -17,7 +18,9 @@ pub(crate) fn router() -> Router<App> {
         .route("/api/v1/runs/{run}", get(runs::show))
         .route("/api/v1/runs/{run}/journal", get(runs::journal))
         .route("/api/v1/runs/{run}/cancel", post(runs::cancel))
+        .route("/api/v1/runs/{run}/abandon", post(runs::abandon))
         .route("/api/v1/runs/{run}/steps/{step}/resolve", post(approvals::resolve))
+        .route("/api/v1/backup", post(backup::take))
         .route("/api/v1/runs/{run}/steps/{step}/undo", post(containments::undo))
         .route("/api/v1/containments", get(containments::list))
         .route("/api/v1/workflows", get(workflows::list))

@@ -33,7 +33,10 @@ pub fn restore(from: &Path, folder: &Path, settings: &Settings, now: Timestamp) 
     // Of two at once one is refused here.
     fs::create_dir(&beside).map_err(failed("create", &beside))?;
     let journal = beside.join("journal");
-    fs::create_dir(&journal).map_err(failed("create", &journal))?;
+    // An index that is there and empty is no finding.
+    for folder in [&journal, &beside.join("index")] {
+        fs::create_dir(folder).map_err(failed("create", folder))?;
+    }
     let backup =
         read_backup(from, |number, bytes| write(&journal.join(journal::segment_name(number)), bytes))?;
     sync(&journal)?;

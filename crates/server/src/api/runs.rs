@@ -63,7 +63,7 @@ pub(crate) struct Journal {
     records: Vec<Record>,
 }
 
-/// A person stops a run.
+/// A person stops a run, or gives it up.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Cancel {
@@ -105,6 +105,17 @@ pub(crate) async fn cancel(
 ) -> Result<Json<RunSummary>, Problem> {
     let by = caller.person(cancel.by)?;
     Ok(Json(app.runner.cancel(run, by, cancel.reason).await?))
+}
+
+pub(crate) async fn abandon(
+    State(app): State<App>,
+    OfRun(run): OfRun,
+    Extension(caller): Extension<Caller>,
+    Words(abandon): Words<Cancel>,
+) -> Result<Json<RunSummary>, Problem> {
+    caller.require_admin()?;
+    let by = caller.person(abandon.by)?;
+    Ok(Json(app.runner.abandon(run, by, &abandon.reason).await?))
 }
 
 /// The row of a run.

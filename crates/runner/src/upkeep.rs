@@ -1,0 +1,89 @@
+//! What an operator does with the store while it is open: copy it, give up what cannot go on.
+
+use std::io::Write;
+
+use model::{Person, RunId, RunStatus, RunSummary};
+use tracing::{info, warn};
+
+use crate::drive;
+use crate::error::Error;
+use crate::runner::Runner;
+
+/// The most characters of a reason.
+const LONGEST_REASON: usize = 500;
+
+impl Runner {
+    /// Writes a copy of the store to there, beside everything else; who reads it can tell whether it is whole.
+    pub fn back_up(&self, by: Person, to: Box<dyn Write + Send>) {
+        let shared = self.shared.clone();
+        tokio::spawn(async move {
+            info!(by = ?by.name, "a backup is taken");
+            match shared.store.backup(shared.clock.now(), to).await {
+                Ok(bytes) => info!(by = ?by.name, bytes, "a backup was taken"),
+                Err(error) => warn!(by = ?by.name, %error, "a backup was not taken to its end"),
+            }
+        });
+    }
+
+    /// A person gives up a run that cannot be replayed: it has failed from then on, and nothing more is said of it. On
+    /// disk when it returns.
+    pub async fn abandon(&self, run: RunId, by: Person, reason: &str) -> Result<RunSummary, Error> {
+        let shared = &self.shared;
+        let reason = reason.trim();
+        if reason.is_empty() {
+            return Err(engine::Rejected::ReasonRequired.into());
+        }
+        let damage = match drive::load(shared, run).await {
+            Ok(run) if run.status().is_finished() => return Err(engine::Rejected::Finished.into()),
+            Ok(_) => {
+                let message = format!("the run {run} can go on, so it is not given up: cancel it");
+                return Err(Error::NotAllowed(message));
+            }
+            Err(Error::Damaged { message, .. }) => message,
+            Err(error) => return Err(error),
+        };
+        let Some(mut row) = shared.store.summary(run).await? else { return Err(Error::NoSuchRun(run)) };
+        if row.status.is_finished() {
+            return Err(engine::Rejected::Finished.into());
+        }
+        let reason: String = reason.chars().take(LONGEST_REASON).collect();
+        let (workflow, key) = (row.workflow.clone(), row.concurrency.take());
+        row.status = RunStatus::Failed;
+        row.error = Some(format!("given up by {}: {reason} ({damage})", by.name));
+        row.next_seq += 1;
+        row.updated_at = shared.clock.now();
+        row.wake_at = None;
+        row.waiting.clear();
+        row.calls.clear();
+        row.is_queued = false;
+        shared.store.abandon(row.clone()).await?;
+        warn!(%run, workflow, by = ?by.name, "a damaged run was given up");
+        shared.metrics.note(run, false);
+        shared.timers.set(run, None);
+        shared.give_up_turn(&workflow, key.as_deref(), run);
+        // Whoever called it hears that nobody knows what it gave.
+        for caller in self.callers_of(run).await? {
+            let children = drive::load(shared, caller).await?.children();
+            for child in children.iter().filter(|child| child.run == run) {
+                shared.call(child).await?;
+            }
+        }
+        Ok(row)
+    }
+
+    /// The runs that wait for the end of this one.
+    async fn callers_of(&self, run: RunId) -> Result<Vec<RunId>, Error> {
+        let mut callers = Vec::new();
+        for status in [RunStatus::Waiting, RunStatus::Running] {
+            let mut query =
+                store::Query { status: Some(status), limit: store::Query::MOST, ..Default::default() };
+            loop {
+                let page = self.shared.store.runs(query.clone()).await?;
+                callers.extend(page.runs.iter().filter(|row| row.calls.contains(&run)).map(|row| row.run));
+                let Some(next) = page.next else { break };
+                query.before = Some(next);
+            }
+        }
+        Ok(callers)
+    }
+}
