@@ -154,15 +154,22 @@ impl Driver {
                 // A retry or an expiry does not wait for calls that are under way beside it.
                 self.shared.timers.set(self.run.id(), self.wake_at());
                 tokio::select! {
-                    Some((call, outcome)) = self.calls.next() => {
-                        self.under_way.remove(&call);
-                        ended(call, outcome)
-                    }
+                    Some((call, outcome)) = self.calls.next() => self.done(call, outcome),
                     Some(letter) = self.mailbox.recv() => letter,
                 }
             };
             self.take(letter).await?;
         }
+    }
+
+    /// What is to be said of a call that has ended.
+    fn done(&mut self, call: CallId, outcome: Outcome) -> Letter {
+        self.under_way.remove(&call);
+        let input = match call {
+            (step, attempt, None) => Input::Finished { step, attempt, outcome },
+            (step, _, Some(look)) => Input::Looked { step, look, outcome },
+        };
+        Letter { input, reply: None }
     }
 
     /// Whose turn it is may have been said to a task that is gone.
@@ -271,10 +278,7 @@ impl Driver {
                 Ok(why) = stopped.wait_for(Option::is_some) => {
                     return Err(Error::Stopped(why.clone().unwrap_or_default()));
                 }
-                Some((call, outcome)) = self.calls.next() => {
-                    self.under_way.remove(&call);
-                    ended(call, outcome)
-                }
+                Some((call, outcome)) = self.calls.next() => self.done(call, outcome),
                 Some(letter) = self.mailbox.recv() => letter,
             };
             match letter.reply {
@@ -365,15 +369,6 @@ impl Driver {
         }
         Ok(())
     }
-}
-
-/// What a run is told of a call that has ended.
-fn ended(call: CallId, outcome: Outcome) -> Letter {
-    let input = match call {
-        (step, attempt, None) => Input::Finished { step, attempt, outcome },
-        (step, _, Some(look)) => Input::Looked { step, look, outcome },
-    };
-    Letter { input, reply: None }
 }
 
 fn id_of(command: &Command) -> CallId {

@@ -208,7 +208,7 @@ impl Store for MemoryStore {
 
     async fn finished_since(&self, runs: u64) -> Result<Option<Timestamp>> {
         let state = self.state();
-        let finished = state.runs.values().filter(|run| run.summary.status.is_finished());
+        let finished = state.runs.values().filter(|run| run.summary.is_over());
         let mut times: Vec<Timestamp> = finished.map(|run| run.summary.updated_at).collect();
         times.sort_unstable();
         let surplus = (times.len() as u64).saturating_sub(runs);
