@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 
 /// How long anything may take before the test has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -50,6 +51,7 @@ struct Server {
     child: Child,
     url: String,
     log: tokio::task::JoinHandle<String>,
+    is_over: watch::Receiver<bool>,
 }
 
 /// What a server answered.
@@ -67,6 +69,13 @@ impl World {
 
     /// A world whose server runs these playbooks, or those of `workflows/` where there are none.
     pub(crate) async fn with(settings: Settings, playbooks: &[(&str, &str)]) -> World {
+        let mut world = World::prepare(settings, playbooks).await;
+        world.start().await;
+        world
+    }
+
+    /// A world whose server is still to be started.
+    pub(crate) async fn prepare(settings: Settings, playbooks: &[(&str, &str)]) -> World {
         let settings = Settings { max_requests_per_minute: 0, ..settings };
         let wazuh_password = settings.wazuh_password.clone();
         let lab = Lab::start(settings).await.unwrap();
@@ -80,9 +89,7 @@ impl World {
             let shipped = repository().join("workflows/contain_ssh_bruteforce.yaml");
             std::fs::copy(shipped, workflows.join("contain_ssh_bruteforce.yaml")).unwrap();
         }
-        let mut world = World { lab, folder, wazuh_password, server: None };
-        world.start().await;
-        world
+        World { lab, folder, wazuh_password, server: None }
     }
 
     /// The server gets this password for Wazuh from its next start on.
@@ -92,29 +99,48 @@ impl World {
 
     /// Starts the server and waits until it says that it listens.
     pub(crate) async fn start(&mut self) {
+        let started = self.try_start(&[]).await;
+        started.unwrap_or_else(|log| panic!("the server ended at its start:\n{log}"));
+    }
+
+    /// Starts the server with these variables; where it ends before it listens, gives what it logged.
+    pub(crate) async fn try_start(&mut self, variables: &[(&str, &str)]) -> Result<(), String> {
         let config = self.folder.path().join("portcullis.yaml");
         std::fs::write(&config, self.configuration()).unwrap();
         let mut command = self.command(&["serve"]);
+        command.envs(variables.iter().copied());
         let mut child = command.stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut log = String::new();
         let url = loop {
             let line =
                 tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("the server says something");
-            let line = line.unwrap().unwrap_or_else(|| panic!("the server ended at its start:\n{log}"));
+            let Some(line) = line.unwrap() else {
+                let _ = child.wait().await;
+                return Err(log);
+            };
             let _ = writeln!(log, "{line}");
             let entry: Value = serde_json::from_str(&line).unwrap_or_default();
             if entry.pointer("/fields/message") == Some(&json!("listening")) {
                 break format!("http://{}", entry.pointer("/fields/address").unwrap().as_str().unwrap());
             }
         };
+        let (over, is_over) = watch::channel(false);
         let log = tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
                 let _ = writeln!(log, "{line}");
             }
+            over.send_replace(true);
             log
         });
-        self.server = Some(Server { child, url, log });
+        self.server = Some(Server { child, url, log, is_over });
+        Ok(())
+    }
+
+    /// Waits until the server has ended by itself.
+    pub(crate) async fn over(&self) {
+        let mut is_over = self.server.as_ref().expect("a server runs").is_over.clone();
+        let _ = is_over.wait_for(|is_over| *is_over).await;
     }
 
     /// Kills the server with SIGKILL; gives what it logged.
@@ -180,8 +206,12 @@ impl World {
 
     /// Posts a body to the webhook with the right secret.
     pub(crate) async fn post_hook(&self, body: &Value) -> Answer {
-        let request = client().post(format!("{}/hooks/wazuh", self.url())).json(body);
-        answer(request.header("x-portcullis-secret", HOOK_SECRET)).await
+        answer(self.hook(&client(), body)).await
+    }
+
+    /// The request of the webhook with the right secret.
+    pub(crate) fn hook(&self, client: &reqwest::Client, body: &Value) -> reqwest::RequestBuilder {
+        client.post(format!("{}/hooks/wazuh", self.url())).header("x-portcullis-secret", HOOK_SECRET).json(body)
     }
 
     /// Posts the demo's alert; gives the run that it started.

@@ -85,9 +85,13 @@ impl Committer {
             (None, _) => self.shared.disk.open(&path).map_err(Error::io("open", &path))?,
         };
         self.open = Some((part.segment, Arc::clone(&file)));
-        let written = file.write_all_at(&part.bytes, u64::from(part.offset));
+        let written = failpoints::reach_disk("flush.write")
+            .and_then(|()| file.write_all_at(&part.bytes, u64::from(part.offset)));
         written.map_err(Error::io("write", &path))?;
-        file.sync_data().map_err(Error::io("flush", &path))
+        let flushed = failpoints::reach_disk("flush.written").and_then(|()| file.sync_data());
+        flushed.map_err(Error::io("flush", &path))?;
+        failpoints::reach("flush.done");
+        Ok(())
     }
 
     /// Turns a spare into the next segment. Its name and its header are on disk before its first record is written, so
@@ -98,6 +102,7 @@ impl Committer {
         let path = folder::segment(&shared.folder, header.segment);
         let disk = &shared.disk;
         disk.rename(&spare, &path).map_err(Error::io("rename", &spare))?;
+        failpoints::reach("segment.renamed");
         disk.sync_dir(&shared.folder).map_err(Error::io("flush", &shared.folder))?;
         let file = disk.open(&path).map_err(Error::io("open", &path))?;
         file.write_all_at(&header.encode(), 0).map_err(Error::io("write", &path))?;

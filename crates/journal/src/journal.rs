@@ -136,6 +136,7 @@ impl Journal {
     /// [`Error::Busy`] if too much waits, [`Error::Full`] if the disk has no room for another segment,
     /// [`Error::TooLarge`], [`Error::Stopped`].
     pub fn try_append(&self, draft: &Draft) -> Result<Position> {
+        failpoints::reach("append.before");
         let mut state = self.shared.state();
         let was_urgent = state.is_urgent();
         let answer = state.order(draft, &self.shared.settings);
@@ -146,6 +147,7 @@ impl Journal {
             Err(Error::Full(_)) => self.shared.spares.notify_all(),
             _ => {}
         }
+        failpoints::reach("append.after");
         answer
     }
 

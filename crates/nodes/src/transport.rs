@@ -88,7 +88,9 @@ impl Client {
         }
         let bytes = request.body.clone().unwrap_or_default();
         *outgoing.body_mut() = Some(body::tracked(bytes, progress.clone()));
+        failpoints::reach("send.connect");
         let response = self.client.execute(outgoing).await;
+        failpoints::reach("send.answered");
         let response = response.map_err(|error| self.broken(&error, request, progress))?;
         progress.answered(response.status().as_u16());
         self.take(response, request, scrubber, progress).await

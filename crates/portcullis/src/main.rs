@@ -47,6 +47,8 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn command() -> ExitCode {
+    #[cfg(feature = "failpoints")]
+    arm();
     let cli = Cli::parse();
     log(matches!(cli.command, Command::Serve));
     // The first to install a provider wins; that is always this one.
@@ -61,6 +63,17 @@ async fn command() -> ExitCode {
             eprintln!("{label}{text}");
             ExitCode::from(2)
         }
+    }
+}
+
+/// What a test wants to go wrong in this process. A normal binary does not have it.
+#[cfg(feature = "failpoints")]
+fn arm() {
+    if let Ok(orders) = std::env::var("PORTCULLIS_FAIL") {
+        failpoints::arm(&orders).expect("orders that can be read");
+    }
+    if let Some(file) = std::env::var_os("PORTCULLIS_CLOCK") {
+        failpoints::follow_clock(file.into());
     }
 }
 

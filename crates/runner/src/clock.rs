@@ -1,6 +1,6 @@
 //! The time that runs are told.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use model::Timestamp;
 use tokio::time::Instant;
@@ -29,7 +29,7 @@ impl Clock {
     pub fn now(self) -> Timestamp {
         match self {
             Clock::System => {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                let since = failpoints::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 Timestamp::default().after(since)
             }
             Clock::Tokio { base, started } => base.after(started.elapsed()),

@@ -164,6 +164,7 @@ impl Driver {
 
     /// What is to be said of a call that has ended.
     fn done(&mut self, call: CallId, outcome: Outcome) -> Letter {
+        failpoints::reach("drive.outcome");
         self.under_way.remove(&call);
         let input = match call {
             (step, attempt, None) => Input::Finished { step, attempt, outcome },
@@ -191,6 +192,7 @@ impl Driver {
         } else {
             self.shared.store.durable(self.position).await?;
         }
+        failpoints::reach("drive.rest");
         self.shared.timers.set(run, self.wake_at());
         Ok(self.shared.retire(run, &mut self.mailbox))
     }
@@ -200,6 +202,7 @@ impl Driver {
         let mut conflicts = 0;
         let result = loop {
             let (records, result) = self.tell(letter.input.clone());
+            failpoints::reach("drive.told");
             let stops = records.iter().find_map(why_children_stop);
             let appended = match self.commit(records, is_for_somebody).await {
                 Err(Error::Full(why)) if is_for_somebody => {
@@ -238,8 +241,10 @@ impl Driver {
         if let Err(rejected) = &result {
             debug!(run = %self.run.id(), %rejected, "an input was rejected");
         }
+        failpoints::reach("drive.appended");
         if is_for_somebody {
             self.shared.store.durable(self.position).await?;
+            failpoints::reach("drive.durable");
         }
         if let Some(reply) = letter.reply {
             // Whoever asked may have gone; what was recorded stays.
@@ -339,8 +344,12 @@ impl Driver {
         }
         self.shared.store.durable(self.position).await?;
         for child in new {
+            failpoints::reach("child.before");
             match self.shared.call(&child).await {
-                Ok(()) => drop(self.called.insert(child.run)),
+                Ok(()) => {
+                    failpoints::reach("child.made");
+                    self.called.insert(child.run);
+                }
                 Err(Error::Busy) => {}
                 Err(error) => return Err(error),
             }
@@ -365,6 +374,7 @@ impl Driver {
             self.shared.store.durable(self.position).await?;
         }
         for command in new {
+            failpoints::reach("drive.perform");
             self.calls.push(Box::pin(perform(self.shared.clone(), self.run.id(), command)));
         }
         Ok(())

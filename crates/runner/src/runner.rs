@@ -253,6 +253,7 @@ impl Runner {
     }
 
     pub(crate) async fn tell(&self, run: RunId, input: Input) -> Result<RunSummary, Error> {
+        failpoints::reach("decide.arrived");
         let (reply, answer) = oneshot::channel();
         self.shared.deliver(run, Letter { input, reply: Some(reply) })?;
         answer

@@ -107,6 +107,7 @@ impl Runner {
     }
 
     async fn take_in(&self, delivery: Delivery) -> Result<Received, Error> {
+        failpoints::reach("receive.arrived");
         let mut received = Received::default();
         let mut last = Position::default();
         let start = Start { trigger: delivery.trigger, alert: delivery.alert, turn: None };
@@ -143,7 +144,9 @@ impl Runner {
             let respond_within = triggers.iter().filter_map(|trigger| trigger.respond_within).max();
             received.runs.push(Started { respond_within, ..started });
         }
+        failpoints::reach("receive.appended");
         self.shared.store.durable(last).await?;
+        failpoints::reach("receive.durable");
         if is_busy { Err(Error::Busy) } else { Ok(received) }
     }
 

@@ -37,7 +37,9 @@ fn catch_up(shared: &Shared, flushed: Position) -> Result<()> {
         for queued in &due {
             apply(&mut changes, &queued.entry, queued.place)?;
         }
+        failpoints::reach("index.before");
         changes.commit(last.place.at, last.identity)?;
+        failpoints::reach("index.after");
         shared.settle(last.place.at);
     }
 }

@@ -104,6 +104,7 @@ impl Body for Tracked {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, GivenUp>>> {
+        failpoints::reach("send.body");
         if let Err(error) = self.progress.leave() {
             return Poll::Ready(Some(Err(error)));
         }
@@ -189,5 +190,14 @@ mod tests {
         assert!(next(&mut full).unwrap().is_ok());
         assert_eq!(progress.give_up(), (Stage::Sent, End::NoAnswer));
         assert!(next(&mut full).is_none());
+    }
+}
+
+impl Drop for Tracked {
+    /// The transport lets go of a body when it has passed it on.
+    fn drop(&mut self) {
+        if self.is_end_stream() {
+            failpoints::reach("send.sent");
+        }
     }
 }

@@ -1,0 +1,39 @@
+//! Everything that was said to the server and by it over one session, and when it died.
+
+use std::collections::BTreeMap;
+
+use model::Timestamp;
+use serde_json::Value;
+
+/// What the outside world knows at the end.
+#[derive(Default)]
+pub(crate) struct History {
+    pub(crate) alerts: Vec<Alert>,
+    pub(crate) words: Vec<Word>,
+    pub(crate) deaths: Vec<Timestamp>,
+    /// How often it died, by the point or by what killed it.
+    pub(crate) killed_by: BTreeMap<String, u32>,
+    /// How many calls of a disruption the simulated systems were told to treat badly.
+    pub(crate) faults: u32,
+    pub(crate) log: String,
+}
+
+/// An alert that its sender sends until it is answered.
+pub(crate) struct Alert {
+    pub(crate) source: String,
+    pub(crate) body: Value,
+    /// The runs that were named in answers.
+    pub(crate) answers: Vec<String>,
+}
+
+/// What a person said about a step.
+pub(crate) struct Word {
+    pub(crate) run: String,
+    /// The reason that was given; no two are the same.
+    pub(crate) reason: String,
+    pub(crate) is_answered: bool,
+}
+
+pub(crate) fn now() -> Timestamp {
+    runner::Clock::System.now()
+}

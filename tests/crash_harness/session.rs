@@ -1,0 +1,210 @@
+//! One folder of data over many lives of the server: alerts and people in each, and a death at its end.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use failpoints::POINTS;
+use fastrand::Rng;
+use lab::faults::Kind;
+use lab::{Fault, Settings, System};
+use serde_json::json;
+
+use crate::history::{Alert, History, now};
+use crate::people::Outside;
+use crate::promises;
+use crate::world::{PATIENCE, World, client};
+
+const PLAYBOOKS: [(&str, &str); 4] = [
+    ("contain.yaml", include_str!("contain.yaml")),
+    ("sweep.yaml", include_str!("sweep.yaml")),
+    ("call.yaml", include_str!("call.yaml")),
+    ("contain_one.yaml", include_str!("contain_one.yaml")),
+];
+
+/// How long a life lasts that meets no fail point.
+const LONGEST_LIFE: Duration = Duration::from_millis(400);
+
+pub(crate) struct Session {
+    seed: u64,
+    world: World,
+    chance: Rng,
+    history: RefCell<History>,
+    client: reqwest::Client,
+}
+
+/// What came of a session.
+pub(crate) struct Report {
+    pub(crate) deaths: BTreeMap<String, u32>,
+    pub(crate) problems: Vec<String>,
+}
+
+/// How a life is to end.
+enum End {
+    /// At a fail point: what the process is told.
+    Armed(String),
+    /// Killed from outside, after so long.
+    Killed(Duration),
+}
+
+impl Session {
+    pub(crate) async fn new(seed: u64) -> Session {
+        let world = World::prepare(Settings::default(), &PLAYBOOKS).await;
+        let history = RefCell::default();
+        Session { seed, world, chance: Rng::with_seed(seed), history, client: client() }
+    }
+
+    /// So many crashes, then peace, until everything has ended; gives what is not as it was promised.
+    pub(crate) async fn run(mut self, crashes: u32) -> Report {
+        for life in 0..crashes {
+            self.add_alerts();
+            self.order_faults();
+            let end = self.choose_end(life);
+            self.live(&end).await;
+        }
+        let mut problems = self.come_to_rest().await;
+        problems.extend(promises::broken(&self.world, &self.history.borrow()).await);
+        let history = self.history.borrow();
+        if !problems.is_empty() {
+            let log = std::env::temp_dir().join(format!("crash-seed-{}.log", self.seed));
+            std::fs::write(&log, &history.log).unwrap();
+            problems.push(format!("what the server said is in {}", log.display()));
+        }
+        Report { deaths: history.killed_by.clone(), problems }
+    }
+
+    fn add_alerts(&mut self) {
+        let history = self.history.get_mut();
+        for _ in 0..self.chance.usize(1..=3) {
+            let number = history.alerts.len();
+            let source = format!("10.{}.{}.{}", self.seed % 256, number / 200, number % 200 + 1);
+            let kind = ["contain", "sweep", "call"][self.chance.usize(..3)];
+            let agent = ["001", "002", "003"][self.chance.usize(..3)];
+            let body = json!({
+                "id": format!("1767000000.{number}"),
+                "kind": kind,
+                "rule": { "id": "5763", "level": 10, "description": "crash harness" },
+                "agent": { "id": agent, "name": "host" },
+                "agents": ["001", "002", "003"],
+                "data": { "srcip": source },
+            });
+            history.alerts.push(Alert { source, body, answers: Vec::new() });
+        }
+    }
+
+    /// Now and then the other side misbehaves too.
+    fn order_faults(&mut self) {
+        let order = |kind| Fault::once(System::Wazuh, "PUT", "/active-response", kind);
+        let fault = match self.chance.u8(..10) {
+            0 => order(Kind::DropAfter),
+            1 => order(Kind::DropBefore),
+            2 => order(Kind::ApiTimeout),
+            3 => order(Kind::Delay { ms: 50 }),
+            _ => return,
+        };
+        self.world.lab.order(fault);
+        self.history.get_mut().faults += 1;
+    }
+
+    /// Each point has its turn; beside them any point at all, and an end that no point has chosen.
+    fn choose_end(&mut self, life: u32) -> End {
+        let chance = &mut self.chance;
+        if life == 0 && self.seed.is_multiple_of(3) {
+            // Only a journal that begins gets there.
+            return End::Armed("segment.renamed:1".to_owned());
+        }
+        match chance.u8(..10) {
+            0 => End::Killed(Duration::from_millis(chance.u64(..300))),
+            1 | 2 => End::Armed(format!("*:{}", chance.u32(1..400))),
+            3 => End::Armed(format!("send.sent:{}=later:{}", chance.u32(1..4), chance.u32(..5))),
+            _ => {
+                let turn = usize::try_from(self.seed).unwrap() * 7 + life as usize;
+                End::Armed(format!("{}:{}", POINTS[turn % POINTS.len()], chance.u32(1..=4)))
+            }
+        }
+    }
+
+    async fn live(&mut self, end: &End) {
+        let (orders, life) = match end {
+            End::Armed(orders) => (orders.as_str(), LONGEST_LIFE),
+            End::Killed(after) => ("", *after),
+        };
+        let armed = [("PORTCULLIS_FAIL", orders)];
+        let variables = if orders.is_empty() { &[] } else { &armed[..] };
+        let log = match self.world.try_start(variables).await {
+            Err(log) => log,
+            Ok(()) => {
+                self.go_on(life).await;
+                self.world.kill().await
+            }
+        };
+        let history = self.history.get_mut();
+        history.deaths.push(now());
+        let point = log.lines().find_map(|line| line.strip_prefix("fail point "));
+        *history.killed_by.entry(point.unwrap_or("from outside").to_owned()).or_default() += 1;
+        history.log += &format!("--- {orders}\n{log}");
+    }
+
+    /// Alerts are sent and questions answered until the server is dead or the time is over.
+    async fn go_on(&mut self, life: Duration) {
+        let outside = Outside {
+            world: &self.world,
+            client: &self.client,
+            history: &self.history,
+            chance: RefCell::new(self.chance.fork()),
+        };
+        let work = async {
+            tokio::join!(outside.send_alerts(), outside.answer_questions());
+            // Whoever got no answer has to do with a server that is about to be gone.
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = work => {}
+            () = self.world.over() => {}
+            () = tokio::time::sleep(life) => {}
+        }
+    }
+
+    /// Nothing goes wrong any more: everything has to end.
+    async fn come_to_rest(&mut self) -> Vec<String> {
+        self.world.lab.clear_faults();
+        self.world.start().await;
+        let outside = Outside {
+            world: &self.world,
+            client: &self.client,
+            history: &self.history,
+            chance: RefCell::new(self.chance.fork()),
+        };
+        let resting = async {
+            outside.send_alerts().await;
+            while !self.is_at_rest().await {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let is_at_rest = tokio::select! {
+            () = outside.answer_questions() => false,
+            ended = tokio::time::timeout(PATIENCE, resting) => ended.is_ok(),
+        };
+        let mut problems = Vec::new();
+        if !is_at_rest {
+            problems.push(format!("stuck: {:?}", self.under_way().await));
+        }
+        let log = self.world.kill().await;
+        self.history.get_mut().log += &format!("--- at rest\n{log}");
+        problems
+    }
+
+    async fn is_at_rest(&self) -> bool {
+        self.under_way().await.is_empty()
+    }
+
+    /// The runs that have not finished.
+    async fn under_way(&self) -> Vec<serde_json::Value> {
+        let mut found = Vec::new();
+        for status in ["running", "waiting"] {
+            let answer = self.world.get(&format!("/api/v1/runs?limit=100&status={status}")).await;
+            found.extend(answer.body["runs"].as_array().unwrap().clone());
+        }
+        found
+    }
+}
