@@ -93,7 +93,7 @@ async fn a_workflow_is_started_by_hand_with_and_without_a_server() {
     let alert = alert.to_str().unwrap();
     let (code, text) = world.run(&["run", "by_hand", "--alert", alert]).await;
     assert!(code == 0 && text.contains("succeeded"), "{text}");
-    assert!(world.terminate().await);
+    assert!(world.terminate().await.0);
     let (code, text) = world.run(&["run", "by_hand", "--alert", alert]).await;
     assert!(code == 0 && text.contains("succeeded"), "{text}");
 }

@@ -114,7 +114,7 @@ async fn a_server_that_is_asked_to_stop_ends_well_and_loses_nothing() {
     let mut world = World::new().await;
     let run = world.post_alert().await;
     world.settled(&run).await;
-    assert!(world.terminate().await);
+    assert!(world.terminate().await.0);
     world.start().await;
     assert_eq!(world.summary(&run).await.status, RunStatus::Waiting);
 }

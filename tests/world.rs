@@ -150,12 +150,13 @@ impl World {
         server.log.await.unwrap()
     }
 
-    /// Asks the server to stop and waits until it has; gives whether it ended well.
-    pub(crate) async fn terminate(&mut self) -> bool {
+    /// Asks the server to stop and waits until it has; gives whether it ended well, and what it logged.
+    pub(crate) async fn terminate(&mut self) -> (bool, String) {
         let mut server = self.server.take().expect("a server runs");
         let pid = server.child.id().unwrap().to_string();
         assert!(Command::new("kill").arg(pid).status().await.unwrap().success());
-        tokio::time::timeout(PATIENCE, server.child.wait()).await.unwrap().unwrap().success()
+        let status = tokio::time::timeout(PATIENCE, server.child.wait()).await.unwrap().unwrap();
+        (status.success(), server.log.await.unwrap())
     }
 
     /// Tells the server to look at its files at once.

@@ -10,7 +10,7 @@ use model::{Decision, Event, FailureClass, Record, Resolution, RunSummary, StepK
 use serde_json::{Value, json};
 use store::{Query, Store};
 use store_sled::SledStore;
-use workflow::{Bundle, Workflow};
+use workflow::{Bundle, Effect, Workflow};
 
 use crate::history::{History, Word};
 use crate::people::effects;
@@ -148,7 +148,8 @@ impl Evidence<'_> {
         let mut found: Vec<Sent<'_>> = Vec::new();
         for (run, told) in &self.runs {
             for record in &told.journal {
-                if let Event::StepStarted { step, inputs, target: Some(_), .. } = &record.event
+                if let Event::StepStarted { step, inputs, .. } = &record.event
+                    && told.workflow.step(&step.step).is_some_and(|step| step.node.effect == Some(Effect::Disrupt))
                     && !found.iter().any(|sent| sent.told.row.run == told.row.run && sent.step == step)
                 {
                     let agent = inputs["agent"].as_str().unwrap_or_default();

@@ -189,7 +189,10 @@ impl Session {
         if !is_at_rest {
             problems.push(format!("stuck: {:?}", self.under_way().await));
         }
-        let log = self.world.kill().await;
+        let (ended_well, log) = self.world.terminate().await;
+        if !ended_well {
+            problems.push("it did not end well when it was asked to stop".to_owned());
+        }
         self.history.get_mut().log += &format!("--- at rest\n{log}");
         problems
     }
