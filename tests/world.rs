@@ -212,7 +212,10 @@ impl World {
 
     /// The request of the webhook with the right secret.
     pub(crate) fn hook(&self, client: &reqwest::Client, body: &Value) -> reqwest::RequestBuilder {
-        client.post(format!("{}/hooks/wazuh", self.url())).header("x-portcullis-secret", HOOK_SECRET).json(body)
+        client
+            .post(format!("{}/hooks/wazuh", self.url()))
+            .header("x-portcullis-secret", HOOK_SECRET)
+            .json(body)
     }
 
     /// Posts the demo's alert; gives the run that it started.

@@ -15,6 +15,10 @@ pub(crate) struct History {
     pub(crate) killed_by: BTreeMap<String, u32>,
     /// How many calls of a disruption the simulated systems were told to treat badly.
     pub(crate) faults: u32,
+    /// How often it died before it listened.
+    pub(crate) deaths_at_start: usize,
+    /// Whether the server's clock jumped, so that its times say nothing about what came first.
+    pub(crate) has_jumped: bool,
     pub(crate) log: String,
 }
 

@@ -10,6 +10,7 @@ mod history;
 mod people;
 mod promises;
 mod session;
+mod special;
 #[path = "../world.rs"]
 #[expect(dead_code, reason = "not every test needs all of it")]
 mod world;
@@ -25,7 +26,9 @@ const AT_ONCE: usize = 4;
 
 fn number(variable: &str, default: u32) -> u32 {
     let told = std::env::var(variable).ok();
-    told.map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{variable} is a number, not `{text}`")))
+    told.map_or(default, |text| {
+        text.parse().unwrap_or_else(|_| panic!("{variable} is a number, not `{text}`"))
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,7 +61,8 @@ async fn the_promises_hold_over_crashes_at_every_point() {
     }
     assert!(broken.is_empty(), "\n{broken}");
     if crashes >= 200 {
-        let missed: Vec<_> = failpoints::POINTS.iter().filter(|point| !deaths.contains_key(**point)).collect();
+        let missed: Vec<_> =
+            failpoints::POINTS.iter().filter(|point| !deaths.contains_key(**point)).collect();
         assert!(missed.is_empty(), "nobody died at {missed:?}");
     }
 }

@@ -126,7 +126,6 @@ fn answered_words_are_kept_once(evidence: &Evidence<'_>) -> Vec<String> {
     problems
 }
 
-
 fn said(event: &Event) -> Option<&str> {
     if let Event::ApprovalDecided { reason, .. } = event {
         return reason.as_deref();
@@ -149,7 +148,10 @@ impl Evidence<'_> {
         for (run, told) in &self.runs {
             for record in &told.journal {
                 if let Event::StepStarted { step, inputs, .. } = &record.event
-                    && told.workflow.step(&step.step).is_some_and(|step| step.node.effect == Some(Effect::Disrupt))
+                    && told
+                        .workflow
+                        .step(&step.step)
+                        .is_some_and(|step| step.node.effect == Some(Effect::Disrupt))
                     && !found.iter().any(|sent| sent.told.row.run == told.row.run && sent.step == step)
                 {
                     let agent = inputs["agent"].as_str().unwrap_or_default();
@@ -180,13 +182,13 @@ fn effects_have_their_intent_and_their_decision(evidence: &Evidence<'_>) -> Vec<
         let run = response.alert.pointer("/data/portcullis_run").and_then(Value::as_str).unwrap_or_default();
         let is_this = |sent: &Sent<'_>| sent.told.row.run.to_string() == run && sent.agent == response.agent;
         if !sent.iter().any(is_this) {
-            problems.push(format!("agent {} got something of {run} that nobody meant to send", response.agent));
+            problems
+                .push(format!("agent {} got something of {run} that nobody meant to send", response.agent));
         }
     }
     for sent in sent {
-        let again = sent.count(|event| {
-            matches!(event, Event::Resolved { resolution: Resolution::SendAgain, .. })
-        });
+        let again =
+            sent.count(|event| matches!(event, Event::Resolved { resolution: Resolution::SendAgain, .. }));
         let is_approval = |record: &&Record| {
             matches!(&record.event, Event::ApprovalDecided { decision: Decision::Approve, .. })
         };
@@ -216,9 +218,8 @@ fn what_failed_or_worked_did(evidence: &Evidence<'_>) -> Vec<String> {
         if is_known && effects != usize::from(has_worked) {
             problems.push(format!("{run} {step} arrived {effects} times, and is ok: {has_worked}"));
         }
-        let was_seen = sent.count(|event| {
-            matches!(event, Event::Resolved { resolution: Resolution::Ok, .. })
-        });
+        let was_seen =
+            sent.count(|event| matches!(event, Event::Resolved { resolution: Resolution::Ok, .. }));
         if was_seen > 0 && effects == 0 {
             problems.push(format!("{run} {step} is ok by a word, and nothing arrived"));
         }
@@ -241,7 +242,9 @@ fn doubt_has_a_reason(evidence: &Evidence<'_>) -> Vec<String> {
                 continue;
             }
             let since = begun[step];
-            if !evidence.history.deaths.iter().any(|death| *death >= since && *death <= record.at) {
+            if !evidence.history.has_jumped
+                && !evidence.history.deaths.iter().any(|death| *death >= since && *death <= record.at)
+            {
                 let run = told.row.run;
                 problems.push(format!("{run} {step} is in doubt since {}, and nobody died", record.at));
             }
@@ -253,10 +256,19 @@ fn doubt_has_a_reason(evidence: &Evidence<'_>) -> Vec<String> {
     problems
 }
 
-/// A kill damages nothing: there is nothing to repair, and nothing to complain of.
+/// A kill damages nothing: there is nothing to repair, and nothing to complain of. Only an index that was being opened
+/// is not trusted, and made again.
 fn the_log_is_quiet(evidence: &Evidence<'_>) -> Vec<String> {
     let is_loud = |line: &&str| {
         line.contains("\"ERROR\"") || line.contains("panicked") || line.contains("the store was repaired")
     };
-    evidence.history.log.lines().filter(is_loud).map(|line| format!("the log says {line}")).collect()
+    let is_excused = |line: &&str| line.contains("or the process ended while it was opened");
+    let (excused, loud): (Vec<_>, Vec<_>) =
+        evidence.history.log.lines().filter(is_loud).partition(is_excused);
+    let mut problems: Vec<String> = loud.iter().map(|line| format!("the log says {line}")).collect();
+    // It is said twice: by the store, and by who opened it.
+    if excused.len() > 2 * evidence.history.deaths_at_start {
+        problems.push(format!("the index was made again {} times", excused.len() / 2));
+    }
+    problems
 }

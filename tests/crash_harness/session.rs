@@ -15,7 +15,7 @@ use crate::people::Outside;
 use crate::promises;
 use crate::world::{PATIENCE, World, client};
 
-const PLAYBOOKS: [(&str, &str); 4] = [
+pub(crate) const PLAYBOOKS: [(&str, &str); 4] = [
     ("contain.yaml", include_str!("contain.yaml")),
     ("sweep.yaml", include_str!("sweep.yaml")),
     ("call.yaml", include_str!("call.yaml")),
@@ -24,6 +24,8 @@ const PLAYBOOKS: [(&str, &str); 4] = [
 
 /// How long a life lasts that meets no fail point.
 const LONGEST_LIFE: Duration = Duration::from_millis(400);
+
+const HOUR_MS: i64 = 3_600_000;
 
 pub(crate) struct Session {
     seed: u64,
@@ -106,6 +108,24 @@ impl Session {
         self.history.get_mut().faults += 1;
     }
 
+    /// The file that says how far the server's clock is off.
+    fn clock(&self) -> String {
+        self.world.folder.path().join("clock").display().to_string()
+    }
+
+    fn set_clock(&self, ms: i64) {
+        std::fs::write(self.clock(), ms.to_string()).unwrap();
+    }
+
+    /// In one session of four the clock jumps by an hour, either way, between two lives or in the middle of one.
+    async fn move_clock(&self, mut chance: Rng) {
+        if self.seed % 4 == 3 {
+            tokio::time::sleep(Duration::from_millis(chance.u64(..200))).await;
+            self.set_clock([-HOUR_MS, 0, HOUR_MS][chance.usize(..3)]);
+            self.history.borrow_mut().has_jumped = true;
+        }
+    }
+
     /// Each point has its turn; beside them any point at all, and an end that no point has chosen.
     fn choose_end(&mut self, life: u32) -> End {
         let chance = &mut self.chance;
@@ -129,10 +149,14 @@ impl Session {
             End::Armed(orders) => (orders.as_str(), LONGEST_LIFE),
             End::Killed(after) => ("", *after),
         };
-        let armed = [("PORTCULLIS_FAIL", orders)];
-        let variables = if orders.is_empty() { &[] } else { &armed[..] };
-        let log = match self.world.try_start(variables).await {
-            Err(log) => log,
+        let clock = self.clock();
+        let variables = [("PORTCULLIS_CLOCK", clock.as_str()), ("PORTCULLIS_FAIL", orders)];
+        let is_armed = !orders.is_empty();
+        let log = match self.world.try_start(&variables[..1 + usize::from(is_armed)]).await {
+            Err(log) => {
+                self.history.get_mut().deaths_at_start += 1;
+                log
+            }
             Ok(()) => {
                 self.go_on(life).await;
                 self.world.kill().await
@@ -147,14 +171,16 @@ impl Session {
 
     /// Alerts are sent and questions answered until the server is dead or the time is over.
     async fn go_on(&mut self, life: Duration) {
+        let (of_people, of_clock) = (self.chance.fork(), self.chance.fork());
         let outside = Outside {
             world: &self.world,
             client: &self.client,
             history: &self.history,
-            chance: RefCell::new(self.chance.fork()),
+            chance: RefCell::new(of_people),
         };
+        let clock = self.move_clock(of_clock);
         let work = async {
-            tokio::join!(outside.send_alerts(), outside.answer_questions());
+            tokio::join!(clock, outside.send_alerts(), outside.answer_questions());
             // Whoever got no answer has to do with a server that is about to be gone.
             std::future::pending::<()>().await;
         };
@@ -168,7 +194,12 @@ impl Session {
     /// Nothing goes wrong any more: everything has to end.
     async fn come_to_rest(&mut self) -> Vec<String> {
         self.world.lab.clear_faults();
-        self.world.start().await;
+        if self.history.borrow().has_jumped {
+            // Whatever waits for the clock is due.
+            self.set_clock(2 * HOUR_MS);
+        }
+        let started = self.world.try_start(&[("PORTCULLIS_CLOCK", &self.clock())]).await;
+        started.unwrap_or_else(|log| panic!("the server ended at its start:\n{log}"));
         let outside = Outside {
             world: &self.world,
             client: &self.client,

@@ -105,9 +105,13 @@ fn existing(
     index.verify().map_err(|error| error.to_string())?;
     let meta = *index.meta();
     if meta != index::Meta::default() {
+        if meta.applied >= journal.flushed() {
+            return Err("the journal has lost its end, and with it records that were on disk; or it is another journal"
+                .to_owned());
+        }
         let last = journal.read(meta.applied);
-        let is_ours = meta.applied < journal.flushed()
-            && last.is_ok_and(|record| identity(&Sha256::digest(&record.payload).into()) == meta.identity);
+        let is_ours =
+            last.is_ok_and(|record| identity(&Sha256::digest(&record.payload).into()) == meta.identity);
         if !is_ours {
             return Err("it does not belong to this journal".to_owned());
         }
