@@ -93,6 +93,38 @@ async fn an_alert_that_the_disk_had_no_room_for_is_not_answered_with_202() {
     assert_eq!(world.settled(&run).await.status, RunStatus::Waiting);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outcome_that_there_is_no_room_for_waits_until_there_is() {
+    let mut world = world().await;
+    start(&mut world, "decide.arrived:1,send.answered:1,append.before:1=full").await;
+    let run = ask_and_approve(&world, 1).await;
+    let summary = eventually("the run ends", async || {
+        let summary = world.summary(&run).await;
+        summary.status.is_finished().then_some(summary)
+    });
+    assert_eq!(summary.await.status, RunStatus::Succeeded);
+    assert_eq!(world.containment_requests(), 1);
+    assert!(world.kill().await.contains("a run waits for room on the disk"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_there_is_no_room_for_is_to_be_sent_again_and_is_taken_then() {
+    let mut world = world().await;
+    start(&mut world, "receive.arrived:1,append.before:1=full").await;
+    let refused = world.post_hook(&alert("contain", 1)).await;
+    assert_eq!(refused.status, 503, "{:?}", refused.body);
+    assert_eq!(refused.body["type"], "urn:portcullis:no-room");
+    let run = post(&world, &alert("contain", 1)).await;
+    world.settled(&run).await;
+    world.kill().await;
+    start(&mut world, "decide.arrived:1,append.before:1=full").await;
+    assert_eq!(world.decide(&run, "block", "approve", "ana").await.status, 503);
+    assert_eq!(world.summary(&run).await.status, RunStatus::Waiting);
+    assert_eq!(world.decide(&run, "block", "approve", "ana").await.status, 200);
+    assert_eq!(world.settled(&run).await.status, RunStatus::Succeeded);
+    assert_eq!(world.containment_requests(), 1);
+}
+
 /// The newest segment of the journal and where its records end.
 fn tail(world: &World) -> (PathBuf, u64) {
     let folder = world.folder.path().join("data/journal");
