@@ -55,6 +55,31 @@ async fn the_same_alert_a_hundred_times_at_once_is_one_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_same_alert_a_hundred_times_is_one_run_also_across_a_kill() {
+    let mut world = World::new().await;
+    let alert = crate::world::alert();
+    let mut runs = std::collections::BTreeSet::new();
+    for _ in 0..2 {
+        let client = client();
+        let posts = (0..100).map(|_| world.hook(&client, &alert).send());
+        let mut posts: futures::stream::FuturesUnordered<_> = posts.collect();
+        // The first answers are read; then the process dies under the others.
+        for answer in futures::StreamExt::collect::<Vec<_>>(futures::StreamExt::take(&mut posts, 20)).await {
+            let body: Value = answer.unwrap().json().await.unwrap();
+            runs.insert(body.pointer("/runs/0/run").and_then(Value::as_str).unwrap().to_owned());
+        }
+        drop(posts);
+        world.kill().await;
+        world.start().await;
+    }
+    assert_eq!(runs.len(), 1);
+    let summary = world.settled(runs.first().unwrap()).await;
+    assert_eq!(summary.status, model::RunStatus::Waiting);
+    let listed = world.get("/api/v1/runs").await;
+    assert_eq!(listed.body.pointer("/runs").and_then(Value::as_array).map(Vec::len), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_taken_is_refused_with_its_reason() {
     let world = World::new().await;
     let post = |path: &'static str, secret: &'static str, body: Vec<u8>| {

@@ -93,3 +93,28 @@ async fn only_the_right_person_decides_and_only_for_what_they_saw() {
     let journal = serde_json::to_string(&world.journal(&run).await).unwrap();
     assert!(journal.contains(r#""name":"cem","via":"chatops""#), "{journal}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_who_approve_in_the_same_moment_are_one_decision() {
+    let world = World::new().await;
+    let run = world.post_alert().await;
+    world.settled(&run).await;
+    let decisions = futures::future::join_all((0..10).map(|n| {
+        let decision = if n % 3 == 2 { "reject" } else { "approve" };
+        world.decide(&run, "block", decision, "ana")
+    }));
+    let mut statuses: Vec<u16> = decisions.await.iter().map(|answer| answer.status).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [vec![200], vec![409; 9]].concat());
+    let finished = world.settled(&run).await;
+    assert_eq!(finished.status, RunStatus::Succeeded, "{finished:?}");
+    let journal = world.journal(&run).await;
+    let decided = journal.iter().filter_map(|record| {
+        let model::Event::ApprovalDecided { decision, .. } = &record.event else { return None };
+        Some(*decision)
+    });
+    let decided: Vec<model::Decision> = decided.collect();
+    assert_eq!(decided.len(), 1);
+    let effects = usize::from(decided == [model::Decision::Approve]);
+    assert_eq!((world.containment_requests(), world.lab.active_responses().len()), (effects, effects));
+}

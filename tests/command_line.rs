@@ -118,3 +118,15 @@ async fn a_file_that_cannot_be_read_keeps_no_other_from_being_checked() {
     let (ok, text) = output(binary().arg("check").arg(folder.path())).await;
     assert!(!ok && text.contains("error[unreadable]") && text.contains("did you mean `set`?"), "{text}");
 }
+
+#[test]
+#[cfg(not(feature = "failpoints"))]
+fn a_normal_binary_cannot_be_told_to_fail() {
+    let binary = std::fs::read(env!("CARGO_BIN_EXE_portcullis")).unwrap();
+    let holds = |text: &[u8]| binary.windows(text.len()).any(|bytes| bytes == text);
+    // Put together here, so that it is nowhere in one piece.
+    for name in ["FAIL", "CLOCK"] {
+        assert!(!holds(["PORTCULLIS_", name].concat().as_bytes()), "{name}");
+    }
+    assert!(holds(b"PORTCULLIS_TOKEN"), "the variables are spelled as this test thinks");
+}

@@ -83,6 +83,38 @@ async fn a_connection_that_breaks_after_the_effect_is_in_doubt_without_any_crash
     assert_eq!(world.containment_requests(), 1);
 }
 
+/// A block that gives up soon.
+const IMPATIENT: &str = r#"
+workflow: impatient
+triggers:
+  - uses: webhook
+    with: { path: wazuh }
+steps:
+  - id: block
+    uses: wazuh.active_response
+    with:
+      agent: "{{ alert.agent.id }}"
+      command: firewall-drop180
+      alert: { data: { srcip: "{{ alert.data.srcip }}" } }
+    timeout: 1s
+    retry: { max: 3, wait: 10ms, on: [timeout, connect] }
+    approval: { ask: "Block?", from: { role: analyst }, expires: 30m }
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_is_too_slow_and_did_act_is_not_asked_again() {
+    let world = World::with(lab::Settings::default(), &[("impatient.yaml", IMPATIENT)]).await;
+    let run = world.post_alert().await;
+    world.settled(&run).await;
+    world.lab.order(Fault::once(System::Wazuh, "PUT", "/active-response", Kind::Delay { ms: 3_000 }));
+    assert_eq!(world.decide(&run, "block", "approve", "ana").await.status, 200);
+    let summary = world.settled(&run).await;
+    assert!(matches!(summary.waiting[0].reason, WaitingFor::Resolution { .. }), "{summary:?}");
+    resolve(&world, &run, "ok").await;
+    assert_eq!(world.settled(&run).await.status, RunStatus::Succeeded);
+    assert_eq!((world.containment_requests(), world.lab.active_responses().len()), (1, 1));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_alert_that_was_answered_has_its_run_after_kills_under_load() {
     let mut world = World::new().await;

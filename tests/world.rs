@@ -152,10 +152,11 @@ impl World {
 
     /// Asks the server to stop and waits until it has; gives whether it ended well, and what it logged.
     pub(crate) async fn terminate(&mut self) -> (bool, String) {
-        let mut server = self.server.take().expect("a server runs");
-        let pid = server.child.id().unwrap().to_string();
+        let pid = self.server.as_ref().expect("a server runs").child.id().unwrap().to_string();
         assert!(Command::new("kill").arg(pid).status().await.unwrap().success());
-        let status = tokio::time::timeout(PATIENCE, server.child.wait()).await.unwrap().unwrap();
+        tokio::time::timeout(PATIENCE, self.over()).await.expect("a server that is asked to stop ends");
+        let mut server = self.server.take().expect("a server runs");
+        let status = server.child.wait().await.unwrap();
         (status.success(), server.log.await.unwrap())
     }
 
