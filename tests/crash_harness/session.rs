@@ -65,14 +65,14 @@ impl Session {
             self.live(&end).await;
         }
         let mut problems = self.come_to_rest().await;
-        problems.extend(promises::broken(&self.world, &self.history.borrow()).await);
-        let history = self.history.borrow();
+        let history = self.history.take();
+        problems.extend(promises::broken(&self.world, &history).await);
         if !problems.is_empty() {
             let log = std::env::temp_dir().join(format!("crash-seed-{}.log", self.seed));
             std::fs::write(&log, &history.log).unwrap();
             problems.push(format!("what the server said is in {}", log.display()));
         }
-        Report { deaths: history.killed_by.clone(), problems }
+        Report { deaths: history.killed_by, problems }
     }
 
     fn add_alerts(&mut self) {
