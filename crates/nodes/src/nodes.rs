@@ -17,7 +17,7 @@ use crate::request::{self, Prepared};
 use crate::reshape::Task;
 use crate::response::{self, Reading};
 use crate::settings::ConnectionSettings;
-use crate::transport::{Progress, Stage};
+use crate::transport::{Broken, Progress, Stage};
 
 /// What is wrong with the settings of a connection.
 #[derive(Debug, thiserror::Error)]
@@ -192,12 +192,24 @@ impl Ready<'_> {
         let exchange = connection.exchange(&self.prepared, &progress);
         match tokio::time::timeout_at(deadline, exchange).await {
             Ok(Ok(exchange)) => self.read(connection, &exchange),
-            Ok(Err(broken)) => judge(broken.end, broken.failure),
+            Ok(Err(broken)) => self.lost(broken),
             Err(_) => {
                 let (stage, end) = progress.give_up();
                 judge(end, late(connection, stage, timeout))
             }
         }
+    }
+
+    /// What became of a call whose connection broke; where it may have been done, the failure says to look.
+    fn lost(&self, broken: Broken) -> Outcome {
+        let outcome = judge(broken.end, broken.failure);
+        let Outcome::Unknown(failure) = outcome else { return outcome };
+        if self.prepared.method.is_safe() {
+            return Outcome::Unknown(failure);
+        }
+        let look = "it may have been done: look there before it is sent again";
+        let help = failure.help.as_ref().map_or_else(|| look.to_owned(), |help| format!("{look}; {help}"));
+        Outcome::Unknown(failure.help(help))
     }
 
     fn read(&self, connection: &Connection, exchange: &Exchange) -> Outcome {

@@ -167,7 +167,7 @@ async fn a_kept_connection_that_is_cut_under_a_request_is_not_replaced() {
     assert_eq!(seen, 2);
     assert_snapshot!(outcome, @"
     unknown reset: the connection to peer was lost before an answer came: connection closed before message completed
-      help: the URL begins with http://: a server that speaks TLS on this port closes such connections
+      help: it may have been done: look there before it is sent again; the URL begins with http://: a server that speaks TLS on this port closes such connections
     ");
 }
 
@@ -176,7 +176,10 @@ async fn an_answer_that_breaks_off_is_unknown_unless_its_status_is_a_refusal() {
     let half =
         |status: u16| Reply::Bytes(format!("HTTP/1.1 {status} X\r\ncontent-length: 100\r\n\r\n{{\"a\":"));
     let peer = Peer::start(move |_, _| half(200)).await;
-    assert_snapshot!(shown(&post(peer.http()).await), @"unknown reset: the answer of peer broke off: end of file before message length reached");
+    assert_snapshot!(shown(&post(peer.http()).await), @"
+    unknown reset: the answer of peer broke off: end of file before message length reached
+      help: it may have been done: look there before it is sent again
+    ");
     let peer = Peer::start(move |_, _| half(400)).await;
     assert_snapshot!(shown(&post(peer.http()).await), @r#"failed http_400: POST / answered 400: {"a":"#);
     let peer = Peer::start(move |_, _| half(500)).await;
@@ -188,14 +191,17 @@ async fn an_answer_that_is_no_http_is_unknown() {
     let peer = Peer::start(|_, _| Reply::Bytes("\u{15}\u{3}\u{1}\u{2}garbage\r\n\r\n".to_owned())).await;
     assert_snapshot!(shown(&post(peer.http()).await), @"
     unknown response: the answer of peer is not HTTP: invalid HTTP version parsed
-      help: the port belongs to another service, or it speaks TLS and the URL begins with http://
+      help: it may have been done: look there before it is sent again; the port belongs to another service, or it speaks TLS and the URL begins with http://
     ");
 }
 
 #[tokio::test]
 async fn an_answer_that_is_too_large_is_unknown() {
     let peer = Peer::start(|_, _| Reply::Json(200, format!("\"{}\"", "x".repeat(9 * 1024 * 1024)))).await;
-    assert_snapshot!(shown(&post(peer.http()).await), @"unknown response: the answer is larger than 8 MiB");
+    assert_snapshot!(shown(&post(peer.http()).await), @"
+    unknown response: the answer is larger than 8 MiB
+      help: it may have been done: look there before it is sent again
+    ");
 }
 
 #[tokio::test(start_paused = true)]
