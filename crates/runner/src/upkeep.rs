@@ -34,7 +34,6 @@ impl Runner {
             return Err(engine::Rejected::ReasonRequired.into());
         }
         let damage = match drive::load(shared, run).await {
-            Ok(run) if run.status().is_finished() => return Err(engine::Rejected::Finished.into()),
             Ok(_) => {
                 let message = format!("the run {run} can go on, so it is not given up: cancel it");
                 return Err(Error::NotAllowed(message));
@@ -43,21 +42,31 @@ impl Runner {
             Err(error) => return Err(error),
         };
         let Some(mut row) = shared.store.summary(run).await? else { return Err(Error::NoSuchRun(run)) };
-        if row.status.is_finished() {
+        if row.is_over() {
             return Err(engine::Rejected::Finished.into());
         }
+        let held: Vec<String> =
+            std::mem::take(&mut row.containments).into_iter().map(|held| held.target).collect();
+        let held = match held.as_slice() {
+            [] => String::new(),
+            targets => format!("; it held {}, and nothing here lets go of that any more", targets.join(", ")),
+        };
         let reason: String = reason.chars().take(LONGEST_REASON).collect();
         let (workflow, key) = (row.workflow.clone(), row.concurrency.take());
         row.status = RunStatus::Failed;
-        row.error = Some(format!("given up by {}: {reason} ({damage})", by.name));
+        row.error = Some(format!("given up by {}: {reason} ({damage}){held}", by.name));
         row.next_seq += 1;
         row.updated_at = shared.clock.now();
         row.wake_at = None;
         row.waiting.clear();
         row.calls.clear();
         row.is_queued = false;
+        row.is_unsettled = false;
         shared.store.abandon(row.clone()).await?;
-        warn!(%run, workflow, by = ?by.name, "a damaged run was given up");
+        warn!(%run, workflow, by = ?by.name, held, "a damaged run was given up");
+        for waiting in shared.ledger.note(run, &workflow, &[]) {
+            shared.send(waiting, engine::Input::Tick);
+        }
         shared.metrics.note(run, false);
         shared.timers.set(run, None);
         shared.give_up_turn(&workflow, key.as_deref(), run);
