@@ -51,7 +51,7 @@ impl Run {
         journal: &mut Vec<Record>,
     ) -> Result<(), Rejected> {
         match input {
-            Input::Tick | Input::Recovered => Ok(()),
+            Input::Tick | Input::Recovered | Input::Restored => Ok(()),
             input if !self.takes(&input) => Err(Rejected::Finished),
             Input::Finished { step, attempt, outcome } => self.finish(step, attempt, outcome, now, journal),
             Input::Looked { step, look, outcome } => {
@@ -117,7 +117,11 @@ impl Run {
             | Input::ChildEnded { step, .. }
             | Input::Decided { step, .. }
             | Input::Resolved { step, .. } => is_live || self.goes_on(step),
-            Input::Undo { .. } | Input::AlertAgain { .. } | Input::Tick | Input::Recovered => true,
+            Input::Undo { .. }
+            | Input::AlertAgain { .. }
+            | Input::Tick
+            | Input::Recovered
+            | Input::Restored => true,
             Input::Admitted | Input::Cancelled { .. } => is_live,
         }
     }
@@ -344,17 +348,25 @@ impl Run {
     }
 
     /// Every attempt that was under way has an outcome that nobody saw.
-    pub(crate) fn recover(&mut self, now: Timestamp, journal: &mut Vec<Record>) {
+    pub(crate) fn recover(&mut self, is_copy: bool, now: Timestamp, journal: &mut Vec<Record>) {
         for place in self.places_where(|state| matches!(state, State::Running(_))) {
             let (step, state) = (self.step_at(place), self.state_at(place));
             let State::Running(prepared) = &state.state else {
                 continue;
             };
             let (key, attempt) = (self.key_of(place), state.attempt);
-            let message = format!("the process ended while attempt {attempt} was under way");
+            let message = match is_copy {
+                true => format!(
+                    "attempt {attempt} was under way when the backup was taken that this was restored from"
+                ),
+                false => format!("the process ended while attempt {attempt} was under way"),
+            };
             let failure = Failure::new(FailureClass::Interrupted, message);
             let is_given_up = self.is_over(place) || attempt >= MOST_INTERRUPTED_ATTEMPTS;
             let event = match step.on_doubt {
+                OnDoubt::Retry | OnDoubt::SameKey if is_copy && !self.only_looks(place) => {
+                    Event::StepInDoubt { step: key.clone(), failure }
+                }
                 OnDoubt::Ask | OnDoubt::SameKey | OnDoubt::Verify => {
                     self.unknown(place, attempt, failure, now)
                 }

@@ -126,6 +126,10 @@ pub enum Input {
     /// The process that performed the run's commands is gone, and with it what it knew about attempts that were under
     /// way.
     Recovered,
+    /// The run comes out of a copy that was taken in the past: as [`Input::Recovered`], and what was under way then may have
+    /// ended since, and been tried again. Nothing of it is sent again before a person has said what became of it, but for
+    /// what only looks.
+    Restored,
 }
 
 /// The run refuses an input, and nothing changed.

@@ -115,9 +115,9 @@ impl Run {
     pub fn handle(&mut self, input: Input, now: Timestamp) -> (Vec<Record>, Result<(), Rejected>) {
         let mut journal = Vec::new();
         self.run_out(now, &mut journal);
-        if matches!(input, Input::Recovered) {
+        if matches!(input, Input::Recovered | Input::Restored) {
             // Before the clock is looked at: what falls due now is started now, and nobody has missed its outcome.
-            self.recover(now, &mut journal);
+            self.recover(matches!(input, Input::Restored), now, &mut journal);
         }
         self.elapse(now, &mut journal);
         let result = self.decide(input, now, &mut journal);

@@ -46,7 +46,10 @@ pub(crate) async fn load_and_drive(shared: Arc<Shared>, id: RunId, mut mailbox: 
     match load(&shared, id).await {
         // Nobody in this process has seen what became of attempts that were under way when the run was last in memory.
         // That is the first thing it is told: before, nothing may be performed.
-        Ok(run) => Driver::new(shared, run, mailbox, Position::default()).drive(Some(Input::Recovered)).await,
+        Ok(run) => {
+            let word = if shared.is_of_a_copy(&run.summary()) { Input::Restored } else { Input::Recovered };
+            Driver::new(shared, run, mailbox, Position::default()).drive(Some(word)).await;
+        }
         Err(error) => {
             if !matches!(error, Error::NoSuchRun(_)) {
                 error!(run = %id, %error, "a run cannot be loaded");

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use engine::{Input, Run};
-use model::{Decision, Digest, Person, Resolution, RunId, RunStatus, RunSummary, StepKey};
+use model::{Decision, Digest, Person, Resolution, RunId, RunStatus, RunSummary, StepKey, Timestamp};
 use store::{Fence, Store};
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 use tracing::{error, info, warn};
@@ -23,6 +23,7 @@ use crate::retention::{self, Forgotten, Retention};
 use crate::schedules;
 use crate::timers::{Due, Timers, timers};
 use crate::turns::Turns;
+use crate::upkeep;
 use crate::workflows::Workflows;
 
 const MAILBOX: usize = 256;
@@ -91,6 +92,8 @@ pub(crate) struct Shared {
     pub(crate) updates: broadcast::Sender<Update>,
     pub(crate) metrics: Metrics,
     pub(crate) forgotten: Forgotten,
+    /// When the store was restored from a backup.
+    pub(crate) restored_at: Option<Timestamp>,
     pub(crate) guard: Arc<dyn Guard>,
     pub(crate) halt: Halt,
     pub(crate) resume_role: String,
@@ -116,6 +119,7 @@ impl Runner {
         let claim = store.claim(&settings.worker).await?;
         let halt = Halt::read(store.as_ref()).await?;
         let forgotten = Forgotten::read(store.as_ref(), settings.retention).await?;
+        let restored_at = upkeep::restored_at(store.as_ref()).await?;
         let (timers, due) = timers(settings.clock);
         let shared = Arc::new(Shared {
             store,
@@ -131,6 +135,7 @@ impl Runner {
             updates: broadcast::Sender::new(UPDATES),
             metrics: Metrics::default(),
             forgotten,
+            restored_at,
             guard: settings.guard,
             halt,
             resume_role: settings.resume_role,

@@ -2,15 +2,36 @@
 
 use std::io::Write;
 
-use model::{Person, RunId, RunStatus, RunSummary};
+use model::{Person, RunId, RunStatus, RunSummary, Timestamp};
+use store::Store;
 use tracing::{info, warn};
 
 use crate::drive;
 use crate::error::Error;
-use crate::runner::Runner;
+use crate::runner::{Runner, Shared};
+
+/// The name of the note that a restored store has.
+const RESTORED: &str = "restored";
 
 /// The most characters of a reason.
 const LONGEST_REASON: usize = 500;
+
+/// When the store was restored from a backup; none: it never was.
+pub(crate) async fn restored_at(store: &dyn Store) -> Result<Option<Timestamp>, Error> {
+    let Some(note) = store.note(RESTORED).await? else { return Ok(None) };
+    let at = note.get("at").and_then(|at| at.as_str()).and_then(|at| at.parse().ok());
+    let from = note.get("from").and_then(|from| from.as_str()).unwrap_or_default();
+    info!(?at, from, "the store was restored from a backup");
+    // A mark that cannot be read is one all the same.
+    Ok(Some(at.unwrap_or(Timestamp::MAX)))
+}
+
+impl Shared {
+    /// Whether nothing has happened in a run since the store was restored: it may have gone further than is known here.
+    pub(crate) fn is_of_a_copy(&self, row: &RunSummary) -> bool {
+        self.restored_at.is_some_and(|at| row.updated_at < at)
+    }
+}
 
 impl Runner {
     /// Writes a copy of the store to there, beside everything else; who reads it can tell whether it is whole.

@@ -333,3 +333,42 @@ fn each_item_of_a_list_is_held_and_undone_on_its_own() {
     world.succeeds("isolate[0].undo", json!({}));
     assert!(world.run.summary().is_over());
 }
+
+#[test]
+fn what_was_under_way_in_a_copy_is_in_doubt_whatever_the_node_says() {
+    let mut world = World::new(
+        r#"
+workflow: copy
+steps:
+  - { id: read, needs: [], uses: look }
+  - { id: word, needs: [], uses: tell, with: { text: "x" } }
+  - { id: question, needs: [], uses: approval, with: { ask: "Block?", expires: 1h } }
+  - { id: block, needs: [question], uses: act, with: { on: web-01 } }
+"#,
+    );
+    world.decides("question", Decision::Approve, person("ana", &[]), "").unwrap();
+    world.tell(Input::Restored).unwrap();
+    world.tell(Input::Restored).unwrap();
+    world.resolves("word", Resolution::SendAgain).unwrap();
+    world.resolves("block", Resolution::Ok).unwrap();
+    world.tell(Input::Recovered).unwrap();
+    assert_snapshot!(world.story(), @r#"
+      1 run started
+      1 read started #1 {}
+      1 word started #1 {"text":"x"}
+      1 question asks "Block?"
+      1 question Approve by ana
+      1 block prepared
+      1 block started #1 {"on":"web-01"} on host/web-01
+      1 read started #2 {}
+      1 word in doubt: attempt 1 was under way when the backup was taken that this was restored from
+      1 block in doubt: attempt 1 was under way when the backup was taken that this was restored from
+      1 read started #3 {}
+      1 word resolved SendAgain by ana
+      1 word started #2 {"text":"x"}
+      1 block resolved Ok by ana
+      1 read started #4 {}
+      1 word started #3 {"text":"x"}
+    -- running read#4 word#3
+    "#);
+}

@@ -267,3 +267,31 @@ async fn a_run_that_was_cancelled_while_the_server_was_full_calls_nothing() {
         made.unwrap().status
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_under_way_in_a_backup_is_in_doubt_and_asked_for_once() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+    let begun = Arc::new(Notify::new());
+    let hangs = Scripted { hangs: Some(begun.clone()), ..Scripted::default() };
+    let bench = Bench::over(store.clone(), &[CONTAIN], hangs).await;
+    let run = bench.post("1", 12).await.runs[0].run;
+    bench.until(run, RunStatus::Waiting).await;
+    bench.runner.decide(run, block(), Decision::Approve, ana(), None, None).await.unwrap();
+    begun.notified().await;
+    bench.runner.stop(Duration::ZERO).await;
+    let value = json!({ "at": Timestamp::from_millis(1_500_000), "from": Timestamp::from_millis(1_100_000) });
+    store.put_note(store::Note { key: "restored".to_owned(), value }).await.unwrap();
+    let clock = Clock::tokio(Timestamp::from_millis(2_000_000));
+    let settings = || Settings { clock, ..Settings::default() };
+    let executor = Arc::new(Scripted::default());
+    let runner =
+        Runner::open(store.clone(), executor.clone(), workflows(&[CONTAIN]), settings()).await.unwrap();
+    let bench = Bench { store: store.clone(), executor: executor.clone(), runner };
+    let row = bench.until(run, RunStatus::Waiting).await;
+    let model::WaitingFor::Resolution { message } = &row.waiting[0].reason else { panic!("{row:?}") };
+    assert!(message.contains("when the backup was taken"), "{message}");
+    assert!(row.updated_at > Timestamp::from_millis(1_500_000), "from here on it is a run as any other");
+    bench.runner.resolve(run, block(), Resolution::SendAgain, ana(), "looked".to_owned()).await.unwrap();
+    bench.until(run, RunStatus::Succeeded).await;
+    assert_eq!(executor.calls.load(Ordering::SeqCst), 1, "a person has said so");
+}
