@@ -119,17 +119,14 @@ impl Run {
     /// When the clock has to look at what is held there. While the step itself is under way, it is not undone.
     pub(crate) fn undo_wakes_at(&self, place: Place) -> Option<Timestamp> {
         let held = self.held_at(place)?;
-        match &held.undo.state {
-            State::Pending => held.until.filter(|_| held.due.is_none() && !self.is_under_way(place)),
-            state => state.wake_at(),
-        }
+        let is_at_rest = matches!(held.undo.state, State::Pending);
+        let until = held.until.filter(|_| is_at_rest && held.due.is_none() && !self.is_under_way(place));
+        until.or(held.undo.state.wake_at())
     }
 
     fn is_under_way(&self, place: Place) -> bool {
         let state = self.doing_state(place);
-        state.is_some_and(|state| {
-            matches!(state, State::Ready(_) | State::Running(_) | State::Verifying(_) | State::Unsure(..))
-        })
+        state.is_some_and(|state| state.attempted().is_some() || matches!(state, State::Ready(_)))
     }
 
     /// How far the step has come whose effect is held there; none where its items are gone, which have ended then.
@@ -193,10 +190,8 @@ impl Run {
         };
         let is_meant = |place: &Place| {
             let undo = self.done_step(*place).undo.as_ref();
-            let applies = undo.is_some_and(|undo| match status {
-                RunStatus::Failed => undo.on_failed,
-                _ => undo.on_cancelled,
-            });
+            let is_failed = status == RunStatus::Failed;
+            let applies = undo.is_some_and(|undo| if is_failed { undo.on_failed } else { undo.on_cancelled });
             applies && self.held_at(*place).is_some_and(|held| held.is_at_rest() && held.inverse.is_some())
         };
         // A person may have kept it since, against the clock and against this.
@@ -230,23 +225,7 @@ impl Run {
     pub(crate) fn containments(&self) -> Vec<Containment> {
         let row = |place: Place| {
             let held = self.held_at(place)?;
-            let state = match &held.undo.state {
-                State::Pending => match self.doing_state(place) {
-                    Some(State::InDoubt(..)) => ContainmentState::InDoubt,
-                    Some(
-                        State::Ready(_)
-                        | State::Running(_)
-                        | State::Verifying(_)
-                        | State::Unsure(..)
-                        | State::Retrying(..),
-                    ) => ContainmentState::Sending,
-                    _ => ContainmentState::Holding,
-                },
-                State::Asking(_) => ContainmentState::UndoAsked,
-                State::Retrying(..) | State::Unsure(..) => ContainmentState::UndoFailing,
-                State::InDoubt(..) => ContainmentState::UndoInDoubt,
-                _ => ContainmentState::Undoing,
-            };
+            let state = self.containment_state(place, held);
             Some(Containment {
                 step: self.key_of(Place { is_undo: false, ..place }),
                 target: held.target.clone(),
@@ -261,6 +240,27 @@ impl Run {
             })
         };
         self.undo_places().filter_map(row).collect()
+    }
+
+    fn containment_state(&self, place: Place, held: &Held) -> ContainmentState {
+        let state = &held.undo.state;
+        if matches!(state, State::Pending) && held.due.is_none() {
+            let is_doubtful = |state: &State| matches!(state, State::InDoubt(..));
+            return match self.doing_state(place) {
+                Some(state) if is_doubtful(state) => ContainmentState::InDoubt,
+                _ if self.is_under_way(place) => ContainmentState::Sending,
+                _ => ContainmentState::Holding,
+            };
+        }
+        if matches!(state, State::Asking(_)) {
+            ContainmentState::UndoAsked
+        } else if matches!(state, State::Retrying(..) | State::Unsure(..)) {
+            ContainmentState::UndoFailing
+        } else if matches!(state, State::InDoubt(..)) {
+            ContainmentState::UndoInDoubt
+        } else {
+            ContainmentState::Undoing
+        }
     }
 
     /// Whether something follows although the run has finished.
@@ -284,6 +284,8 @@ fn duration(value: &Value) -> Result<Option<std::time::Duration>, String> {
         Value::String(text) => {
             expr::duration::parse(text).map(Some).map_err(|message| format!("`lasts`: {message}"))
         }
-        _ => Err("`lasts` has to be a duration".to_owned()),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            Err("`lasts` has to be a duration".to_owned())
+        }
     }
 }

@@ -51,10 +51,8 @@ impl Run {
         let workflow = self.workflow.clone();
         for index in workflow.graph.order().iter().copied().filter(|index| part.contains(index)) {
             let place = Place::from(index);
-            let event = match self.state_at(place).state {
-                State::Pending => self.start_step(index, now),
-                _ => self.start_ready(place, now),
-            };
+            let is_pending = matches!(self.state_at(place).state, State::Pending);
+            let event = if is_pending { self.start_step(index, now) } else { self.start_ready(place, now) };
             if let Some(event) = event {
                 self.record(event, now, journal);
             }

@@ -196,6 +196,18 @@ impl State {
         }
     }
 
+    /// What was sent, while nobody has said what became of it.
+    pub(crate) fn attempted(&self) -> Option<&Prepared> {
+        if let State::Running(prepared) | State::Unsure(prepared, ..) = self {
+            return Some(prepared);
+        }
+        self.verifying().map(|verifying| &verifying.prepared)
+    }
+
+    pub(crate) fn verifying(&self) -> Option<&Verifying> {
+        if let State::Verifying(verifying) = self { Some(verifying) } else { None }
+    }
+
     /// Whether nothing more happens to the step.
     pub(crate) fn is_settled(&self) -> bool {
         match self {

@@ -105,7 +105,9 @@ impl Run {
         };
         let mut output = match given {
             Value::Object(fields) => fields,
-            other => Map::from_iter([("output".to_owned(), other)]),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                Map::from_iter([("output".to_owned(), given)])
+            }
         };
         output.insert("verified".to_owned(), seen.as_ref().clone());
         let output = Value::Object(output);

@@ -24,9 +24,9 @@ pub struct Ended {
 
 /// How a run ended, by its journal.
 pub(crate) fn end(journal: Vec<Record>) -> Option<(RunStatus, BTreeMap<String, Value>)> {
-    journal.into_iter().rev().find_map(|record| match record.event {
-        Event::RunFinished { status, outputs, .. } => Some((status, outputs)),
-        _ => None,
+    journal.into_iter().rev().find_map(|record| {
+        let Event::RunFinished { status, outputs, .. } = record.event else { return None };
+        Some((status, outputs))
     })
 }
 

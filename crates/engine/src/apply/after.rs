@@ -20,11 +20,12 @@ const MOST_DISRUPTIONS: usize = 1000;
 
 impl Run {
     pub(super) fn prepared(&self, place: Place, step: &StepKey, new: Prepared) -> Result<State, String> {
-        match &self.state_at(place).state {
-            State::Pending => Ok(State::Ready(new)),
-            State::Retrying(prepared, _) if *prepared == new => Ok(State::Ready(new)),
-            state => Err(illegal(step, "prepared", state)),
+        let state = &self.state_at(place).state;
+        let is_same = if let State::Retrying(prepared, _) = state { *prepared == new } else { false };
+        if is_same || matches!(state, State::Pending) {
+            return Ok(State::Ready(new));
         }
+        Err(illegal(step, "prepared", state))
     }
 
     /// What is on disk before anything is sent: what will hold, and how it is undone.
@@ -97,33 +98,23 @@ impl Run {
         look: u32,
         again_at: Timestamp,
     ) -> Result<State, String> {
-        match &self.state_at(place).state {
-            State::Verifying(verifying) if verifying.is_looking(look) => {
-                let mut verifying = verifying.clone();
-                verifying.again_at = Some(again_at);
-                Ok(State::Verifying(verifying))
-            }
-            state => Err(illegal(step, "looked at", state)),
-        }
+        let state = &self.state_at(place).state;
+        let verifying = state.verifying().filter(|verifying| verifying.is_looking(look));
+        let verifying = verifying.ok_or_else(|| illegal(step, "looked at", state))?.clone();
+        Ok(State::Verifying(Box::new(Verifying { again_at: Some(again_at), ..verifying })))
     }
 
     pub(super) fn look_started(&self, place: Place, step: &StepKey, look: u32) -> Result<State, String> {
-        match &self.state_at(place).state {
-            State::Verifying(verifying) if verifying.again_at.is_some() && look == verifying.look + 1 => {
-                let mut verifying = verifying.clone();
-                (verifying.look, verifying.again_at) = (look, None);
-                Ok(State::Verifying(verifying))
-            }
-            state => Err(illegal(step, "looked at again", state)),
-        }
+        let state = &self.state_at(place).state;
+        let is_next = |verifying: &&Verifying| verifying.again_at.is_some() && look == verifying.look + 1;
+        let verifying = state.verifying().filter(is_next);
+        let verifying = verifying.ok_or_else(|| illegal(step, "looked at again", state))?.clone();
+        Ok(State::Verifying(Box::new(Verifying { look, again_at: None, ..verifying })))
     }
 
     pub(super) fn in_doubt(&self, place: Place, step: &StepKey, failure: &Failure) -> Result<State, String> {
-        let prepared = match &self.state_at(place).state {
-            State::Running(prepared) | State::Unsure(prepared, ..) => prepared,
-            State::Verifying(verifying) => &verifying.prepared,
-            state => return Err(illegal(step, "in doubt", state)),
-        };
+        let state = &self.state_at(place).state;
+        let prepared = state.attempted().ok_or_else(|| illegal(step, "in doubt", state))?;
         Ok(State::InDoubt(prepared.clone(), failure.clone()))
     }
 
@@ -138,17 +129,14 @@ impl Run {
             return;
         }
         let was_seen = matches!(self.state_at(place).state, State::Verifying(_));
-        match next {
+        let has_failed = matches!(next, State::Failed | State::Retrying(..));
+        if has_failed && self.held.get(&holder).is_some_and(Held::is_at_rest) {
             // It provably did not happen, and nobody has begun to undo it.
-            State::Failed | State::Retrying(..) if self.held.get(&holder).is_some_and(Held::is_at_rest) => {
-                self.held.remove(&holder);
-            }
-            State::Ok if was_seen || matches!(record.event, Event::Resolved { .. }) => {
-                if let Some(held) = self.held.get_mut(&holder) {
-                    held.verified_at = Some(record.at);
-                }
-            }
-            _ => {}
+            self.held.remove(&holder);
+        }
+        let is_known = was_seen || matches!(record.event, Event::Resolved { .. });
+        if let Some(held) = self.held.get_mut(&holder).filter(|_| is_known && matches!(next, State::Ok)) {
+            held.verified_at = Some(record.at);
         }
     }
 

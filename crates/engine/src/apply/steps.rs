@@ -24,13 +24,24 @@ impl Run {
         Ok(())
     }
 
-    /// What a fact makes of the step; nothing where the step only takes note of it.
-    fn next_state(&mut self, place: Place, record: &Record) -> Result<Option<State>, String> {
+    /// What a fact makes of a step whose call is about to be made, or was made; nothing where it is another fact.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the other facts are for `next_state`, which knows all"
+    )]
+    fn state_after_call(&mut self, place: Place, record: &Record) -> Result<Option<State>, String> {
         let next = match &record.event {
             Event::StepStarted { step, attempt, inputs, target, holds } => {
                 let prepared = Prepared { inputs: inputs.clone(), target: target.clone() };
                 let next = self.started(place, step, *attempt, prepared)?;
                 self.note_intent(place, target.as_ref(), holds.as_ref(), record.at);
+                next
+            }
+            Event::StepInDoubt { step, failure } => {
+                let next = self.in_doubt(place, step, failure)?;
+                if place.is_undo {
+                    self.keep_failure(place, failure);
+                }
                 next
             }
             Event::StepPrepared { step, inputs, target } => {
@@ -55,16 +66,20 @@ impl Run {
             }
             Event::UndoDue { step, why } => self.undo_due(place, step, why)?,
             Event::LetGo { step, how } => self.let_go(place, step, how)?,
+            _ => return Ok(None),
+        };
+        Ok(Some(next))
+    }
+
+    /// What a fact makes of the step; nothing where the step only takes note of it.
+    fn next_state(&mut self, place: Place, record: &Record) -> Result<Option<State>, String> {
+        if let Some(next) = self.state_after_call(place, record)? {
+            return Ok(Some(next));
+        }
+        let next = match &record.event {
             Event::StepSucceeded { step, output } => self.succeeded(place, step, output)?,
             Event::StepFailed { step, failure, retry_at } => self.failed(place, step, failure, *retry_at)?,
             Event::StepSkipped { step, reason } => self.skipped(place, step, reason)?,
-            Event::StepInDoubt { step, failure } => {
-                let next = self.in_doubt(place, step, failure)?;
-                if place.is_undo {
-                    self.keep_failure(place, failure);
-                }
-                next
-            }
             Event::DelayStarted { step, until } => {
                 self.expect_pending(place, step, "delayed")?;
                 State::Delayed(*until)
@@ -104,6 +119,16 @@ impl Run {
             | Event::RunTimedOut
             | Event::AlertJoined { .. }
             | Event::AlarmRaised { .. }
+            | Event::StepStarted { .. }
+            | Event::StepInDoubt { .. }
+            | Event::StepPrepared { .. }
+            | Event::StepJoined { .. }
+            | Event::VerifyStarted { .. }
+            | Event::LookedInVain { .. }
+            | Event::LookStarted { .. }
+            | Event::StepUnknown { .. }
+            | Event::UndoDue { .. }
+            | Event::LetGo { .. }
             | Event::RunFinished { .. } => return Err("the fact is about no step".to_owned()),
         };
         Ok(Some(next))
@@ -185,11 +210,7 @@ impl Run {
         retry_at: Option<Timestamp>,
     ) -> Result<State, String> {
         let state = &self.state_at(place).state;
-        let prepared = match state {
-            State::Running(prepared) => Some(prepared),
-            State::Verifying(verifying) => Some(&verifying.prepared),
-            _ => None,
-        };
+        let prepared = state.attempted();
         if let (Some(prepared), Some(at)) = (prepared, retry_at) {
             let next = State::Retrying(prepared.clone(), at);
             if place.is_undo {

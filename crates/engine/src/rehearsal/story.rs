@@ -49,20 +49,13 @@ fn tell(event: &Event, start: Timestamp) -> String {
             format!("{step} {}: {why}", status.as_str())
         }
         Event::ChildStarted { step, workflow, inputs, .. } => format!("{step} calls {workflow}: {inputs}"),
-        Event::DelayStarted { step, until } => {
-            format!("{step} waits until {}", clock(*until, start))
-        }
+        Event::DelayStarted { step, until } => format!("{step} waits until {}", clock(*until, start)),
         Event::ApprovalRequested { step, request } => {
             let whom = request.from.role.as_deref().unwrap_or("anybody");
             format!("{step} asks {whom}: {}", request.ask)
         }
         Event::ApprovalDecided { step, decision, by, reason, .. } => {
-            let decision = match decision {
-                model::Decision::Approve => "approved",
-                model::Decision::Reject => "rejected",
-            };
-            let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-            format!("{step} {decision} by {}{reason}", by.name)
+            decided(step, *decision, &by.name, reason.as_deref())
         }
         Event::ApprovalExpired { step } => format!("{step} expired: nobody answered in time"),
         Event::Resolved { step, resolution, by, reason } => {
@@ -73,6 +66,33 @@ fn tell(event: &Event, start: Timestamp) -> String {
             };
             format!("{step} resolved by {}, {resolution}: {reason}", by.name)
         }
+        Event::StepPrepared { .. }
+        | Event::StepJoined { .. }
+        | Event::VerifyStarted { .. }
+        | Event::LookedInVain { .. }
+        | Event::LookStarted { .. }
+        | Event::StepUnknown { .. }
+        | Event::UndoDue { .. }
+        | Event::AlarmRaised { .. }
+        | Event::LetGo { .. }
+        | Event::AlertJoined { .. } => tell_after(event, start),
+        Event::RunHeld { by, then: Held::Queued } => format!("run waits for its turn behind {by}"),
+        Event::RunHeld { by, then: Held::Dropped } => format!("run dropped: {by} holds its key"),
+        Event::RunAdmitted => "the turn of the run has come".to_owned(),
+        Event::RunTimedOut => "the run has taken longer than it may".to_owned(),
+        Event::RunCancelled { by, reason } => format!("run cancelled by {}: {reason}", by.name),
+        Event::RunFinished { status, outputs, errors } => {
+            let outputs = outputs.iter().map(|(name, value)| format!(" {name}={value}"));
+            let errors = errors.iter().map(|(name, error)| format!(" {name}: {error}"));
+            format!("run {}{}", status.as_str(), outputs.chain(errors).collect::<String>())
+        }
+    }
+}
+
+/// What follows a call: somebody looks, and what it holds is undone.
+#[expect(clippy::wildcard_enum_match_arm, reason = "`tell` tells the other facts")]
+fn tell_after(event: &Event, start: Timestamp) -> String {
+    match event {
         Event::StepPrepared { step, .. } => format!("{step} is to be done"),
         Event::StepJoined { step, by, target, .. } => {
             format!("{step} ok: {target} is contained by {by} already")
@@ -94,16 +114,7 @@ fn tell(event: &Event, start: Timestamp) -> String {
         Event::AlarmRaised { step, message } => format!("{step} alarm: {message}"),
         Event::LetGo { step, how } => format!("{step} needed no more: {}", let_go(how)),
         Event::AlertJoined { .. } => "the same alert came again".to_owned(),
-        Event::RunHeld { by, then: Held::Queued } => format!("run waits for its turn behind {by}"),
-        Event::RunHeld { by, then: Held::Dropped } => format!("run dropped: {by} holds its key"),
-        Event::RunAdmitted => "the turn of the run has come".to_owned(),
-        Event::RunTimedOut => "the run has taken longer than it may".to_owned(),
-        Event::RunCancelled { by, reason } => format!("run cancelled by {}: {reason}", by.name),
-        Event::RunFinished { status, outputs, errors } => {
-            let outputs = outputs.iter().map(|(name, value)| format!(" {name}={value}"));
-            let errors = errors.iter().map(|(name, error)| format!(" {name}: {error}"));
-            format!("run {}{}", status.as_str(), outputs.chain(errors).collect::<String>())
-        }
+        _ => String::new(),
     }
 }
 
@@ -122,6 +133,15 @@ fn let_go(how: &LetGo) -> String {
         LetGo::HandedOver { to } => format!("{to} holds it too"),
         LetGo::ByHand { by, reason } => format!("{} undid it by hand: {reason}", by.name),
     }
+}
+
+fn decided(step: &StepKey, decision: model::Decision, by: &str, reason: Option<&str>) -> String {
+    let decision = match decision {
+        model::Decision::Approve => "approved",
+        model::Decision::Reject => "rejected",
+    };
+    let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("{step} {decision} by {by}{reason}")
 }
 
 fn skipped(step: &StepKey, reason: &SkipReason) -> String {

@@ -209,6 +209,7 @@ impl World {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a line for each fact")]
 fn line(record: &Record) -> String {
     let seconds = record.at.as_millis() / 1000;
     let what = match &record.event {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use expr::ValueTemplate;
 use model::StepId;
 
 use crate::catalog::Catalog;
@@ -14,7 +15,7 @@ use crate::load::inputs::read_inputs;
 use crate::load::{read_id, read_uses, text_of};
 use crate::manifest::{Action, EFFECTS, Effect, EngineNode, Manifest};
 use crate::rule::Rule;
-use crate::workflow::{Needs, OnError, Step};
+use crate::workflow::{Approval, Needs, OnError, Step};
 use crate::yaml::{Node, Object, suggest};
 
 pub(super) fn read_ids(steps: &[Node<'_>]) -> BTreeMap<StepId, usize> {
@@ -62,26 +63,7 @@ pub(super) fn read_step(
     if manifest.effect.is_none() && effect == Effect::Read {
         check_declared_read(&object, with.as_ref());
     }
-    let is_approval = manifest.engine_node() == Some(EngineNode::Approval);
-    let (approval, inputs) = match (is_approval, object.get("approval")) {
-        (true, gate) => {
-            if let Some(on_error) = object.get("on_error") {
-                let message = "an approval that fails lets nothing through";
-                on_error.report(
-                    Diagnostic::new(Rule::WRONG_KEY, on_error.key_at(), message).help("remove this key"),
-                );
-            }
-            if let Some(gate) = gate {
-                let message = "an approval needs no approval of its own";
-                gate.report(Diagnostic::new(Rule::WRONG_KEY, gate.key_at(), message));
-            }
-            (with.as_ref().or(Some(node)).and_then(|with| read_approval(with, false)), BTreeMap::new())
-        }
-        (false, gate) => {
-            let approval = gate.and_then(|gate| read_approval(&gate, true));
-            (approval, read_inputs(node, with.as_ref(), &manifest))
-        }
-    };
+    let (approval, inputs) = read_gate(node, &object, with.as_ref(), &manifest);
     let each = read_each(&object);
     check_until(&object, effect, &manifest);
     check_engine_step(&object, &manifest);
@@ -107,6 +89,35 @@ pub(super) fn read_step(
         undo,
         node: manifest,
     })
+}
+
+/// What people are asked, and what goes into the node; an approval that is a step of its own takes its question as inputs.
+fn read_gate(
+    node: &Node<'_>,
+    object: &Object<'_>,
+    with: Option<&Node<'_>>,
+    manifest: &Manifest,
+) -> (Option<Approval>, BTreeMap<String, ValueTemplate>) {
+    let is_approval = manifest.engine_node() == Some(EngineNode::Approval);
+    match (is_approval, object.get("approval")) {
+        (true, gate) => {
+            if let Some(on_error) = object.get("on_error") {
+                let message = "an approval that fails lets nothing through";
+                on_error.report(
+                    Diagnostic::new(Rule::WRONG_KEY, on_error.key_at(), message).help("remove this key"),
+                );
+            }
+            if let Some(gate) = gate {
+                let message = "an approval needs no approval of its own";
+                gate.report(Diagnostic::new(Rule::WRONG_KEY, gate.key_at(), message));
+            }
+            (with.or(Some(node)).and_then(|with| read_approval(with, false)), BTreeMap::new())
+        }
+        (false, gate) => {
+            let approval = gate.and_then(|gate| read_approval(&gate, true));
+            (approval, read_inputs(node, with, manifest))
+        }
+    }
 }
 
 pub(super) fn read_needs(
