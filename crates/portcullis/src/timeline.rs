@@ -1,6 +1,10 @@
 //! A run and a case, told as they happened.
 
-use model::{Decision, Event, Failure, Held, LetGo, Record, Resolution, SkipReason, Timestamp, UndoReason};
+use std::collections::BTreeMap;
+
+use model::{
+    Decision, Event, Failure, Held, LetGo, Record, Resolution, RunStatus, SkipReason, Timestamp, UndoReason,
+};
 use serde_json::Value;
 
 use crate::show;
@@ -72,6 +76,29 @@ fn tell(event: &Event) -> String {
         Event::Resolved { resolution, by, reason, .. } => {
             format!("resolved by {}: {} ({})", person(by), what_happened(*resolution), show::line(reason))
         }
+        Event::StepPrepared { .. }
+        | Event::StepJoined { .. }
+        | Event::VerifyStarted { .. }
+        | Event::LookedInVain { .. }
+        | Event::LookStarted { .. }
+        | Event::StepUnknown { .. }
+        | Event::UndoDue { .. }
+        | Event::AlarmRaised { .. }
+        | Event::LetGo { .. }
+        | Event::AlertJoined { .. } => tell_after(event),
+        Event::RunHeld { by, then: Held::Queued } => format!("waits for its turn behind run {by}"),
+        Event::RunHeld { by, then: Held::Dropped } => format!("dropped: run {by} holds the same key"),
+        Event::RunAdmitted => "its turn has come".to_owned(),
+        Event::RunTimedOut => "timed out: the run took longer than it may".to_owned(),
+        Event::RunCancelled { by, reason } => format!("cancelled by {}: {}", person(by), show::line(reason)),
+        Event::RunFinished { status, outputs, errors } => finished(*status, outputs, errors),
+    }
+}
+
+/// What follows a call: somebody looks, and what it holds is undone.
+#[expect(clippy::wildcard_enum_match_arm, reason = "`tell` tells the other facts")]
+fn tell_after(event: &Event) -> String {
+    match event {
         Event::StepPrepared { target, .. } => format!("to be done{}", on(target.as_deref())),
         Event::StepJoined { by, target, .. } => {
             format!("ok  {} is contained already, by run {by}", show::cut(target, 80))
@@ -94,17 +121,18 @@ fn tell(event: &Event) -> String {
         Event::LetGo { how, .. } => let_go(how),
         Event::AlertJoined { alert: Some(_), .. } => "the same alert came again".to_owned(),
         Event::AlertJoined { alert: None, .. } => "the same alert came again, and is not kept".to_owned(),
-        Event::RunHeld { by, then: Held::Queued } => format!("waits for its turn behind run {by}"),
-        Event::RunHeld { by, then: Held::Dropped } => format!("dropped: run {by} holds the same key"),
-        Event::RunAdmitted => "its turn has come".to_owned(),
-        Event::RunTimedOut => "timed out: the run took longer than it may".to_owned(),
-        Event::RunCancelled { by, reason } => format!("cancelled by {}: {}", person(by), show::line(reason)),
-        Event::RunFinished { status, outputs, errors } => {
-            let errors: String =
-                errors.iter().map(|(name, why)| format!("  output {name}: {}", show::line(why))).collect();
-            format!("{}  {}{errors}", status.as_str(), brief(&serde_json::json!(outputs)))
-        }
+        _ => String::new(),
     }
+}
+
+fn finished(
+    status: RunStatus,
+    outputs: &BTreeMap<String, Value>,
+    errors: &BTreeMap<String, String>,
+) -> String {
+    let errors: String =
+        errors.iter().map(|(name, why)| format!("  output {name}: {}", show::line(why))).collect();
+    format!("{}  {}{errors}", status.as_str(), brief(&serde_json::json!(outputs)))
 }
 
 fn undo_reason(why: &UndoReason) -> String {

@@ -123,6 +123,15 @@ impl Body for Tracked {
     }
 }
 
+impl Drop for Tracked {
+    /// The transport lets go of a body when it has passed it on.
+    fn drop(&mut self) {
+        if self.is_end_stream() {
+            failpoints::reach("send.sent");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -190,14 +199,5 @@ mod tests {
         assert!(next(&mut full).unwrap().is_ok());
         assert_eq!(progress.give_up(), (Stage::Sent, End::NoAnswer));
         assert!(next(&mut full).is_none());
-    }
-}
-
-impl Drop for Tracked {
-    /// The transport lets go of a body when it has passed it on.
-    fn drop(&mut self) {
-        if self.is_end_stream() {
-            failpoints::reach("send.sent");
-        }
     }
 }
