@@ -9,6 +9,7 @@ mod approvals;
 mod command_line;
 mod crashes;
 mod documents;
+mod evidence;
 mod failures;
 mod new;
 mod pictures;

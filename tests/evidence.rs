@@ -1,0 +1,96 @@
+//! A containment on Wazuh is done when the agent's alert says so, found in the indexer by the key that was sent: not when
+//! the manager says that it was sent, and not lost when nobody heard the answer.
+
+use std::time::Duration;
+
+use lab::faults::Kind;
+use lab::{Execd, Fault, Settings, System};
+use model::RunStatus;
+
+use crate::world::{World, eventually};
+
+const PLAYBOOK: &str = r##"
+workflow: isolate
+triggers:
+  - { uses: webhook, with: { path: wazuh } }
+steps:
+  - id: isolate
+    uses: wazuh.isolate_host
+    with: { agent: "001" }
+    approval: { ask: "Isolate host 001?", from: { role: analyst }, expires: 30m }
+    verify: { every: 100ms, within: 2s }
+    undo: { after: 1s }
+"##;
+
+/// The commands that agents have carried out, with the key of each.
+fn effects(world: &World) -> Vec<(String, String)> {
+    let done = world.lab.active_responses().into_iter().filter(|response| response.is_done);
+    done.map(|response| (response.command.clone(), response.key().unwrap().to_owned())).collect()
+}
+
+async fn isolated(world: &World) -> String {
+    let run = world.post_alert().await;
+    world.settled(&run).await;
+    assert_eq!(world.decide(&run, "isolate", "approve", "ana").await.status, 200);
+    run
+}
+
+async fn released(world: &World) {
+    eventually("the host is released", async || (effects(world).len() >= 2).then_some(())).await;
+    let effects = effects(world);
+    let commands: Vec<&str> = effects.iter().map(|(command, _)| command.as_str()).collect();
+    assert_eq!(commands, ["!portcullis-isolate", "!portcullis-release"]);
+    assert_ne!(effects[0].1, effects[1].1, "the undo is a call of its own");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_isolation_is_ok_when_the_agent_says_so_and_is_undone_in_time() {
+    let settings = Settings { evidence_delay_ms: 400, ..Settings::default() };
+    let world = World::with(settings, &[("isolate.yaml", PLAYBOOK)]).await;
+    let run = isolated(&world).await;
+    let summary = world.settled(&run).await;
+    assert_eq!(summary.status, RunStatus::Succeeded, "{summary:?}");
+    let key = &effects(&world)[0].1;
+    assert!(key.len() == 32 && key.chars().all(|letter| letter.is_ascii_hexdigit()), "{key}");
+    let looks = world.lab.requests().iter().filter(|request| request.system == System::WazuhIndexer).count();
+    assert!(looks >= 2, "it looked {looks} times for what came late");
+    released(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_isolation_whose_answer_was_lost_is_found_and_not_sent_again() {
+    let world = World::with(Settings::default(), &[("isolate.yaml", PLAYBOOK)]).await;
+    world.lab.order(Fault::once(System::Wazuh, "PUT", "/active-response", Kind::DropAfter));
+    let run = isolated(&world).await;
+    let summary = world.settled(&run).await;
+    assert_eq!(summary.status, RunStatus::Succeeded, "{summary:?}");
+    released(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_takes_it_and_does_nothing_is_a_question_for_a_person() {
+    let world = World::with(Settings::default(), &[("isolate.yaml", PLAYBOOK)]).await;
+    world.lab.set_agent_execd("001", Execd::Ignoring).unwrap();
+    let run = isolated(&world).await;
+    eventually("the isolation is in doubt", async || {
+        let summary = world.summary(&run).await;
+        (summary.status == RunStatus::Waiting && !summary.waiting.is_empty()).then_some(())
+    })
+    .await;
+    assert_eq!(world.containment_requests(), 1, "what disrupts is not sent again on its own");
+    assert_eq!(effects(&world), []);
+    let (_, shown) = world.run(&["runs", "show", &run]).await;
+    assert!(shown.contains("doubt"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_is_slow_beyond_the_timeout_and_did_act_is_found() {
+    let playbook = PLAYBOOK.replace("    undo:", "    timeout: 300ms\n    undo:");
+    let world = World::with(Settings::default(), &[("isolate.yaml", &playbook)]).await;
+    world.lab.order(Fault::once(System::Wazuh, "PUT", "/active-response", Kind::Delay { ms: 5_000 }));
+    let run = isolated(&world).await;
+    let summary = world.settled(&run).await;
+    assert_eq!(summary.status, RunStatus::Succeeded, "{summary:?}");
+    world.lab.set_evidence_delay(Duration::ZERO);
+    released(&world).await;
+}
