@@ -6,13 +6,19 @@
 use std::ops::{Bound, ControlFlow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use journal::Position;
 use sled::IVec;
 
 use crate::keys;
 use crate::place::Place;
+
+/// A file of so many bytes is never too large.
+const SMALL: u64 = 64 << 20;
+/// So many keys are copied at once.
+const AT_ONCE: usize = 10_000;
 
 pub(crate) type Result<T> = std::result::Result<T, Error>;
 
@@ -22,9 +28,13 @@ pub(crate) type Result<T> = std::result::Result<T, Error>;
 pub(crate) struct Error(pub(crate) String);
 
 pub(crate) struct Index {
-    db: sled::Db,
+    /// None while it is copied, for those who wait for the lock, and where that has failed.
+    db: RwLock<Option<sled::Db>>,
     folder: PathBuf,
+    cache_bytes: u64,
     meta: Mutex<Meta>,
+    /// The bytes of all keys and values when they were last counted.
+    live_bytes: AtomicU64,
 }
 
 /// What the index knows of itself.
@@ -59,13 +69,13 @@ impl Range {
 
 impl Index {
     pub(crate) fn open(folder: &Path, cache_bytes: u64) -> Result<Index> {
-        let config = sled::Config::new()
-            .path(folder)
-            .mode(sled::Mode::HighThroughput)
-            .cache_capacity(cache_bytes)
-            .flush_every_ms(Some(500));
-        let db = guard(|| config.open())?;
-        let index = Index { db, folder: folder.to_owned(), meta: Mutex::default() };
+        let index = Index {
+            db: RwLock::new(Some(open_sled(folder, cache_bytes)?)),
+            folder: folder.to_owned(),
+            cache_bytes,
+            meta: Mutex::default(),
+            live_bytes: AtomicU64::default(),
+        };
         if let Some(bytes) = index.get(keys::META)? {
             *index.meta() =
                 Meta::decode(&bytes).ok_or_else(|| Error("its own row cannot be read".to_owned()))?;
@@ -79,13 +89,15 @@ impl Index {
 
     /// Reads everything and compares it with the sum.
     pub(crate) fn verify(&self) -> Result<()> {
-        let mut sum = 0_u64;
+        let (mut sum, mut bytes) = (0_u64, 0);
         self.walk(&Range::of([]), |key, value| {
+            bytes += (key.len() + value.len()) as u64;
             if key != keys::META {
                 sum = sum.wrapping_add(weight(key, value));
             }
             ControlFlow::Continue(())
         })?;
+        self.live_bytes.store(bytes, Ordering::Relaxed);
         if sum == self.meta().sum {
             return Ok(());
         }
@@ -93,7 +105,7 @@ impl Index {
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<IVec>> {
-        guard(|| self.db.get(key))
+        self.with(|db| db.get(key))
     }
 
     /// Shows keys with their values until told to stop.
@@ -105,8 +117,8 @@ impl Index {
         let end = range.below.clone().or_else(|| after(&range.prefix));
         let end = end.map_or(Bound::Unbounded, Bound::Excluded);
         let bounds = (Bound::Included(range.prefix.clone()), end);
-        guard(|| {
-            let mut iter = self.db.range::<Vec<u8>, _>(bounds);
+        self.with(|db| {
+            let mut iter = db.range::<Vec<u8>, _>(bounds);
             while let Some(next) = if range.is_backwards { iter.next_back() } else { iter.next() } {
                 let (key, value) = next?;
                 if show(&key, &value).is_break() {
@@ -120,19 +132,81 @@ impl Index {
     /// Applies changes at once, and what the index knows of itself with them.
     pub(crate) fn apply(&self, mut batch: sled::Batch, meta: Meta) -> Result<()> {
         batch.insert(keys::META, meta.encode());
-        guard(|| self.db.apply_batch(batch))?;
+        self.with(|db| db.apply_batch(batch))?;
         *self.meta() = meta;
         Ok(())
     }
 
     /// Asks sled to write down what it has. Not a promise; see the module.
     pub(crate) fn flush(&self) -> Result<()> {
-        guard(|| self.db.flush()).map(|_| ())
+        self.with(|db| db.flush()).map(|_| ())
+    }
+
+    fn with<T>(&self, action: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T> {
+        let db = self.db.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(db) = db.as_ref() else { return Err(Error("it could not be copied".to_owned())) };
+        guard(|| action(db))
+    }
+
+    /// Whether its file is much larger than what it holds: sled takes some 300 bytes for each run that comes and goes,
+    /// and never gives them back.
+    pub(crate) fn is_bloated(&self) -> Result<bool> {
+        let is_much = |live: u64| self.bytes() > SMALL + live * 4;
+        if !is_much(self.live_bytes.load(Ordering::Relaxed)) {
+            return Ok(false);
+        }
+        let mut live = 0;
+        self.walk(&Range::of([]), |key, value| {
+            live += (key.len() + value.len()) as u64;
+            ControlFlow::Continue(())
+        })?;
+        self.live_bytes.store(live, Ordering::Relaxed);
+        Ok(is_much(live))
+    }
+
+    /// Copies what it holds into a new file, in the stead of the old one. Everybody waits meanwhile: a second for each
+    /// hundred thousand keys or so. Where the process ends in the middle the next start finds no index and makes it again.
+    pub(crate) fn copy_afresh(&self) -> Result<()> {
+        let failed = |error: std::io::Error| Error(format!("it cannot be copied: {error}"));
+        let mut slot = self.db.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(old) = slot.take() else { return Err(Error("it is gone".to_owned())) };
+        let beside = self.folder.with_extension("afresh");
+        if beside.exists() {
+            std::fs::remove_dir_all(&beside).map_err(failed)?;
+        }
+        let new = open_sled(&beside, self.cache_bytes)?;
+        guard(|| {
+            let mut batch = sled::Batch::default();
+            for (number, entry) in old.iter().enumerate() {
+                let (key, value) = entry?;
+                batch.insert(key, value);
+                if number % AT_ONCE == AT_ONCE - 1 {
+                    new.apply_batch(std::mem::take(&mut batch))?;
+                }
+            }
+            new.apply_batch(batch)?;
+            new.flush()
+        })?;
+        // Both are closed before their files change places.
+        drop((old, new));
+        std::fs::remove_dir_all(&self.folder).map_err(failed)?;
+        std::fs::rename(&beside, &self.folder).map_err(failed)?;
+        *slot = Some(open_sled(&self.folder, self.cache_bytes)?);
+        Ok(())
     }
 
     pub(crate) fn bytes(&self) -> u64 {
         std::fs::metadata(self.folder.join("db")).map_or(0, |data| data.len())
     }
+}
+
+fn open_sled(folder: &Path, cache_bytes: u64) -> Result<sled::Db> {
+    let config = sled::Config::new()
+        .path(folder)
+        .mode(sled::Mode::HighThroughput)
+        .cache_capacity(cache_bytes)
+        .flush_every_ms(Some(500));
+    guard(|| config.open())
 }
 
 /// What a key and its value add to the sum over all of them.
@@ -206,9 +280,33 @@ mod tests {
         changes.put(b"a".to_vec(), b"new".as_slice()).unwrap();
         changes.commit(Position::new(1, 256), 2).unwrap();
         index.verify().unwrap();
-        index.db.insert(b"a", b"old").unwrap();
+        index.with(|db| db.insert(b"a", b"old")).unwrap();
         assert!(index.verify().is_err());
-        index.db.remove(b"a").unwrap();
+        index.with(|db| db.remove(b"a")).unwrap();
         assert!(index.verify().is_err());
+    }
+
+    #[test]
+    fn what_is_copied_afresh_is_the_same() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("index");
+        let index = Index::open(&path, 1 << 20).unwrap();
+        for round in 0..3_u32 {
+            let mut changes = crate::changes::Changes::new(&index);
+            for number in 0..25_000_u32 {
+                let key = [b"k".as_slice(), &number.to_be_bytes()].concat();
+                changes.put(key, [number + round; 4].map(u32::to_be_bytes).concat()).unwrap();
+            }
+            changes.commit(Position::new(1, 128 + round), u128::from(round)).unwrap();
+            index.copy_afresh().unwrap();
+            index.verify().unwrap();
+        }
+        let meta = *index.meta();
+        drop(index);
+        let index = Index::open(&path, 1 << 20).unwrap();
+        assert_eq!(*index.meta(), meta);
+        index.verify().unwrap();
+        let files = std::fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(files, 1, "nothing is left beside it");
     }
 }

@@ -29,6 +29,12 @@ impl Shared {
             forgotten += self.forget(runs)?;
         }
         self.give_back()?;
+        let is_bloated = self.index.is_bloated().map_err(|error| self.fail_now(&error))?;
+        if is_bloated {
+            let before = self.index.bytes();
+            self.index.copy_afresh().map_err(|error| self.fail_now(&error))?;
+            tracing::info!(before, after = self.index.bytes(), "the index was copied into a smaller file");
+        }
         Ok(forgotten)
     }
 
