@@ -32,7 +32,6 @@ fn links_in_the_documents_lead_somewhere() {
         "README.md",
         "ARCHITECTURE.md",
         "CONTRIBUTING.md",
-        "workflows/guardrails.md",
         "workflows/rules.md",
         "nodes/README.md",
         "nodes/reference.md",

@@ -11,6 +11,7 @@ mod crashes;
 mod documents;
 mod evidence;
 mod failures;
+mod guardrails;
 mod new;
 mod pictures;
 mod playbooks;

@@ -44,6 +44,7 @@ pub(crate) struct World {
     pub(crate) lab: Lab,
     pub(crate) folder: TempDir,
     wazuh_password: String,
+    guardrails: String,
     server: Option<Server>,
 }
 
@@ -89,12 +90,18 @@ impl World {
             let shipped = repository().join("workflows/contain_ssh_bruteforce.yaml");
             std::fs::copy(shipped, workflows.join("contain_ssh_bruteforce.yaml")).unwrap();
         }
-        World { lab, folder, wazuh_password, server: None }
+        let guardrails = "{ resume_role: analyst }".to_owned();
+        World { lab, folder, wazuh_password, guardrails, server: None }
     }
 
     /// The server gets this password for Wazuh from its next start on.
     pub(crate) fn set_wazuh_password(&mut self, password: &str) {
         password.clone_into(&mut self.wazuh_password);
+    }
+
+    /// The server has these guardrails from its next start on.
+    pub(crate) fn set_guardrails(&mut self, guardrails: &str) {
+        guardrails.clone_into(&mut self.guardrails);
     }
 
     /// Starts the server and waits until it says that it listens.
@@ -308,8 +315,9 @@ hooks:
   wazuh: {{ secret: {{ env: HOOK_SECRET }} }}
 api:
   tokens:
-{tokens}guardrails: {{ resume_role: analyst }}
+{tokens}guardrails: {guardrails}
 "#,
+            guardrails = self.guardrails,
             wazuh = self.lab.wazuh_url(),
             user = Settings::default().wazuh_user,
             fingerprint = self.lab.wazuh_fingerprint(),

@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use async_trait::async_trait;
 use model::{Failure, FailureClass, Outcome};
 use nodes::{Call, Nodes, Recipes};
-use runner::guard::Guardrails;
+use runner::guard::{Guardrails, recent_disruptions};
 use runner::{Executor, Runner, Workflows};
 use store_sled::SledStore;
 use tracing::warn;
@@ -76,7 +76,8 @@ impl App {
         let get_agent = self.catalog.get(Agents::NODE).cloned();
         let directory = Arc::new(Agents { nodes: nodes.clone(), get_agent });
         let restored = store.note(Guardrails::RESTORED).await?;
-        Ok(Guardrails::new(self.settings.guardrails.rules.clone(), directory, [], restored))
+        let recent = recent_disruptions(store, runner::Clock::System.now()).await?;
+        Ok(Guardrails::new(self.settings.guardrails.rules.clone(), directory, recent, restored))
     }
 
     /// What the server is told.

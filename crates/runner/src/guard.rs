@@ -4,6 +4,7 @@ mod address;
 mod budget;
 mod guardrails;
 mod name;
+mod recent;
 mod rules;
 mod touched;
 
@@ -18,6 +19,7 @@ pub use address::Block;
 pub use budget::{Budget, Disruption};
 pub use guardrails::{Directory, Guardrails};
 pub use name::Pattern;
+pub use recent::recent_disruptions;
 pub use rules::{AgentFacts, NeverTouch, Rules, agent};
 
 use crate::runner::Shared;

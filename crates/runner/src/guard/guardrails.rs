@@ -51,7 +51,7 @@ struct Known {
 struct Restored {
     /// When it was put in place.
     at: Timestamp,
-    /// Which copy it is.
+    /// When the copy was made.
     from: String,
 }
 
@@ -68,7 +68,7 @@ impl Guardrails {
         restored: Option<Value>,
     ) -> Guardrails {
         // A note that cannot be read says nevertheless that the store is a copy.
-        let unread = || Restored { at: Timestamp::MAX, from: "a copy".to_owned() };
+        let unread = || Restored { at: Timestamp::MAX, from: "nobody knows when".to_owned() };
         Guardrails {
             rules,
             directory,
@@ -126,7 +126,7 @@ impl Guardrails {
         let restored = self.restored.as_ref().filter(|restored| intent.started_at < restored.at)?;
         let from: String = restored.from.chars().filter(|c| !c.is_control()).take(200).collect();
         Some(format!(
-            "the store was restored from {from} after this run had started: this may have been done already"
+            "the store was restored from the copy of {from} after this run had started: this may have been done already"
         ))
     }
 }

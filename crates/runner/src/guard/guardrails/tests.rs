@@ -276,14 +276,14 @@ async fn wazuh_is_asked_once_a_minute_and_not_at_all_without_need() {
 #[tokio::test(start_paused = true)]
 async fn a_person_is_asked_where_the_store_was_restored_or_the_budget_is_spent() {
     let inputs = json!({ "agent": "001" });
-    let note = json!({ "at": "1970-01-01T00:20:00.000Z", "from": "backup-7" });
+    let note = json!({ "at": "1970-01-01T00:20:00.000Z", "from": "1970-01-01T00:10:00.000Z" });
     let guardrails = |at, restored| {
         let budget = Budget { all: Some(1), per_playbook: None };
         let recent = Disruption { at: Timestamp::from_millis(at), workflow: "other".to_owned() };
         Guardrails::new(Rules { budget, ..Rules::default() }, Arc::new(Two::default()), [recent], restored)
     };
     let restored = guardrails(-1, Some(note));
-    assert_snapshot!(said(judge(&restored, BLOCK, inputs.clone(), false).await), @"ask: the store was restored from backup-7 after this run had started: this may have been done already");
+    assert_snapshot!(said(judge(&restored, BLOCK, inputs.clone(), false).await), @"ask: the store was restored from the copy of 1970-01-01T00:10:00.000Z after this run had started: this may have been done already");
     assert_eq!(judge(&restored, BLOCK, inputs.clone(), true).await, Verdict::Go);
     let unread = guardrails(-1, Some(json!("x")));
     assert!(matches!(judge(&unread, BLOCK, inputs.clone(), false).await, Verdict::Ask(_)));
