@@ -104,7 +104,7 @@ async fn an_outcome_that_there_is_no_room_for_waits_until_there_is() {
     });
     assert_eq!(summary.await.status, RunStatus::Succeeded);
     assert_eq!(world.containment_requests(), 1);
-    assert!(world.kill().await.contains("a run waits for room on the disk"));
+    assert!(world.kill().await.contains("the disk is full: a run waits for room"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -136,7 +136,7 @@ impl Journal {
     /// [`Error::Busy`] if too much waits, [`Error::Full`] if the disk has no room for another segment,
     /// [`Error::TooLarge`], [`Error::Stopped`].
     pub fn try_append(&self, draft: &Draft) -> Result<Position> {
-        failpoints::reach("append.before");
+        failpoints::reach_disk("append.before").map_err(|error| Error::Full(error.to_string()))?;
         let mut state = self.shared.state();
         let was_urgent = state.is_urgent();
         let answer = state.order(draft, &self.shared.settings);
