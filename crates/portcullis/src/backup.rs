@@ -88,8 +88,5 @@ fn report(backup: &Backup) -> anyhow::Result<()> {
 }
 
 fn words(error: store::Error) -> anyhow::Error {
-    match error {
-        store::Error::Refused(message) => anyhow!("{message}"),
-        other => other.into(),
-    }
+    if let store::Error::Refused(message) = error { anyhow!("{message}") } else { error.into() }
 }

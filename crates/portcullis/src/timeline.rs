@@ -64,14 +64,7 @@ fn tell(event: &Event) -> String {
         Event::ChildStarted { run, workflow, .. } => format!("calls {workflow}: run {run}"),
         Event::DelayStarted { until, .. } => format!("waits until {until}"),
         Event::ApprovalRequested { request, .. } => format!("asks: {}", show::line(&request.ask)),
-        Event::ApprovalDecided { decision, by, reason, .. } => {
-            let word = match decision {
-                Decision::Approve => "approved",
-                Decision::Reject => "rejected",
-            };
-            let why = reason.as_ref().map_or_else(String::new, |reason| format!(": {}", show::line(reason)));
-            format!("{word} by {}{why}", person(by))
-        }
+        Event::ApprovalDecided { decision, by, reason, .. } => decided(*decision, by, reason.as_deref()),
         Event::ApprovalExpired { .. } => "expired: nobody answered in time".to_owned(),
         Event::Resolved { resolution, by, reason, .. } => {
             format!("resolved by {}: {} ({})", person(by), what_happened(*resolution), show::line(reason))
@@ -123,6 +116,15 @@ fn tell_after(event: &Event) -> String {
         Event::AlertJoined { alert: None, .. } => "the same alert came again, and is not kept".to_owned(),
         _ => String::new(),
     }
+}
+
+fn decided(decision: Decision, by: &model::Person, reason: Option<&str>) -> String {
+    let word = match decision {
+        Decision::Approve => "approved",
+        Decision::Reject => "rejected",
+    };
+    let why = reason.map_or_else(String::new, |reason| format!(": {}", show::line(reason)));
+    format!("{word} by {}{why}", person(by))
 }
 
 fn finished(
