@@ -19,6 +19,7 @@ async fn approved(guardrails: &str) -> (World, String, String) {
 }
 
 /// Why the block of a run has failed.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the test looks for one fact")]
 async fn refusal(world: &World, run: &str) -> String {
     let failed = world.journal(run).await.into_iter().find_map(|record| match record.event {
         Event::StepFailed { step, failure, .. } if step.to_string() == "block" => Some(failure),
