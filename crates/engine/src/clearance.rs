@@ -111,9 +111,9 @@ impl Run {
     }
 
     /// The intent to perform what was prepared, with what will hold if it happens.
-    pub(crate) fn perform(&mut self, place: Place, prepared: Prepared, now: Timestamp) -> Event {
+    pub(crate) fn perform(&self, place: Place, prepared: Prepared, now: Timestamp) -> Event {
         let (step, attempt) = (self.key_of(place), self.state_at(place).attempt + 1);
-        match self.with_item(place, |run| run.holds(place, &prepared.inputs, now)) {
+        match self.holds(place, &prepared.inputs, now) {
             Ok(holds) => {
                 let Prepared { inputs, target } = prepared;
                 Event::StepStarted { step, attempt, inputs, target, holds }
@@ -122,9 +122,9 @@ impl Run {
         }
     }
 
-    fn join(&mut self, place: Place, prepared: Prepared, by: RunId, now: Timestamp) -> Event {
+    fn join(&self, place: Place, prepared: Prepared, by: RunId, now: Timestamp) -> Event {
         let step = self.key_of(place);
-        match self.with_item(place, |run| run.holds(place, &prepared.inputs, now)) {
+        match self.holds(place, &prepared.inputs, now) {
             Ok(Some(holds)) => {
                 let target = prepared.target.unwrap_or_default();
                 Event::StepJoined { step, by, inputs: prepared.inputs, target, holds }
@@ -134,7 +134,7 @@ impl Run {
         }
     }
 
-    fn ask_for_guardrail(&mut self, place: Place, prepared: Prepared, why: String, now: Timestamp) -> Event {
+    fn ask_for_guardrail(&self, place: Place, prepared: Prepared, why: String, now: Timestamp) -> Event {
         let role = self.governing_role(place.step).map(str::to_owned);
         let step = self.step_at(place);
         let from = match step.approval.as_ref() {

@@ -197,7 +197,7 @@ impl Run {
                     false => self.perform(place, prepared, now),
                 }
             } else if let State::Unsure(prepared, failure, _) = &state.state {
-                match self.is_over(place) {
+                match self.is_stopped(place) {
                     true => Event::StepInDoubt { step: key, failure: failure.clone() },
                     false => {
                         let prepared = prepared.clone();
@@ -221,7 +221,7 @@ impl Run {
     }
 
     /// Whether nothing is sent there any more. What is held is undone whatever became of the run.
-    pub(crate) fn is_over(&self, place: Place) -> bool {
+    pub(crate) fn is_stopped(&self, place: Place) -> bool {
         !place.is_undo && (self.is_cancelled || self.is_timed_out && place.step < self.workflow.main_steps)
     }
 
@@ -247,8 +247,8 @@ impl Run {
                     None => Event::StepSucceeded { step: key, output },
                 },
                 Ok(false) => {
-                    let retry_at =
-                        retry::next_look(self.id, step, &key, attempt, now).filter(|_| !self.is_over(place));
+                    let retry_at = retry::next_look(self.id, step, &key, attempt, now)
+                        .filter(|_| !self.is_stopped(place));
                     let message = format!("`until` does not hold after {attempt} attempts");
                     let failure = Failure::new(FailureClass::NotYet, message);
                     Event::StepFailed { step: key, failure, retry_at }
@@ -266,7 +266,7 @@ impl Run {
                     true => Some(retry::again(self.id, step, &key, attempt, now)),
                     false => retry::next(self.id, step, &key, attempt, &failure, now),
                 };
-                Event::StepFailed { step: key, failure, retry_at: next.filter(|_| !self.is_over(place)) }
+                Event::StepFailed { step: key, failure, retry_at: next.filter(|_| !self.is_stopped(place)) }
             }
         };
         let key = self.key_of(place);
@@ -281,7 +281,7 @@ impl Run {
         if let Some(look) = &step.verify {
             return self.begin_verify(place, look, None, Some(failure), now);
         }
-        if step.on_doubt == OnDoubt::SameKey && attempt < MOST_WITH_SAME_KEY && !self.is_over(place) {
+        if step.on_doubt == OnDoubt::SameKey && attempt < MOST_WITH_SAME_KEY && !self.is_stopped(place) {
             let again_at = retry::again(self.id, step, &key, attempt, now);
             return Event::StepUnknown { step: key, failure, again_at };
         }
@@ -362,7 +362,7 @@ impl Run {
                 false => format!("the process ended while attempt {attempt} was under way"),
             };
             let failure = Failure::new(FailureClass::Interrupted, message);
-            let is_given_up = self.is_over(place) || attempt >= MOST_INTERRUPTED_ATTEMPTS;
+            let is_given_up = self.is_stopped(place) || attempt >= MOST_INTERRUPTED_ATTEMPTS;
             let event = match step.on_doubt {
                 OnDoubt::Retry | OnDoubt::SameKey if is_copy && !self.only_looks(place) => {
                     Event::StepInDoubt { step: key.clone(), failure }
@@ -438,7 +438,7 @@ impl Run {
         if reason.trim().is_empty() {
             return Err(Rejected::ReasonRequired);
         }
-        if resolution == Resolution::SendAgain && self.is_over(place) {
+        if resolution == Resolution::SendAgain && self.is_stopped(place) {
             return Err(Rejected::Cancelled);
         }
         Ok(())

@@ -1,5 +1,8 @@
 //! A step that is performed for each item of a list: its items begin, so many at once, until it ends.
 
+use std::borrow::Cow;
+
+use expr::Scope;
 use model::{Event, Failure, FailureClass, Record, SkipReason, StepKey, StepStatus, Timestamp};
 use serde_json::{Value, json};
 use workflow::OnItemError;
@@ -74,6 +77,16 @@ impl Run {
             return Ok(());
         }
         Err(format!("has, with those of the other items, more than {most} bytes as JSON"))
+    }
+
+    /// What can be read at a place: beside everything else the item, where it is one.
+    pub(crate) fn item_scope(&self, place: Place) -> Cow<'_, Scope> {
+        let each = self.list_at(place).zip(place.item);
+        let named = self.step_at(place).each.as_ref().map(|each| &each.name);
+        let (Some((each, item)), Some(name)) = (each, named) else { return Cow::Borrowed(&self.scope) };
+        let mut scope = self.scope.clone();
+        scope.set(&[name], each.value(item).clone());
+        Cow::Owned(scope)
     }
 
     /// Evaluates something where the item of a place can be read.

@@ -94,8 +94,9 @@ impl Run {
         let after = match step.undo.as_ref().and_then(|undo| undo.after.as_ref()) {
             None => None,
             Some(after) => {
-                let text =
-                    after.eval_text(&self.scope).map_err(|error| format!("`undo`: {}", error.message))?;
+                let text = after
+                    .eval_text(&self.item_scope(place))
+                    .map_err(|error| format!("`undo`: {}", error.message))?;
                 let after = expr::duration::parse(&text).map_err(|message| format!("`undo`: {message}"))?;
                 Some(after)
             }
@@ -261,6 +262,11 @@ impl Run {
         } else {
             ContainmentState::Undoing
         }
+    }
+
+    /// Whether nothing follows any more.
+    pub fn is_over(&self) -> bool {
+        self.status().is_finished() && !self.is_unsettled()
     }
 
     /// Whether something follows although the run has finished.

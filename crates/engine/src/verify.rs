@@ -145,7 +145,7 @@ impl Run {
             return Event::StepInDoubt { step, failure };
         }
         let attempt = self.state_at(place).attempt;
-        let is_tried_again = !self.is_over(place) && (place.is_undo || attempt < MOST_ATTEMPTS);
+        let is_tried_again = !self.is_stopped(place) && (place.is_undo || attempt < MOST_ATTEMPTS);
         let retry_at =
             is_tried_again.then(|| retry::again(self.id, self.step_at(place), &step, attempt, now));
         Event::StepFailed { step, failure, retry_at }

@@ -106,13 +106,15 @@ struct Driver {
     calls: FuturesUnordered<Call>,
     /// What came while the disk was full.
     kept: VecDeque<Letter>,
+    /// Whether those who wait for its end know of it.
+    has_handed_on: bool,
 }
 
 impl Driver {
     fn new(shared: Arc<Shared>, run: Run, mailbox: mpsc::Receiver<Letter>, position: Position) -> Driver {
         let (under_way, called) = (BTreeSet::new(), BTreeSet::new());
         let (calls, kept) = (FuturesUnordered::new(), VecDeque::new());
-        Driver { shared, run, mailbox, position, under_way, called, calls, kept }
+        Driver { shared, run, mailbox, position, under_way, called, calls, kept, has_handed_on: false }
     }
 
     async fn drive(mut self, first: Option<Input>) {
@@ -140,6 +142,7 @@ impl Driver {
             self.admit().await?;
         }
         loop {
+            self.hand_on();
             self.clear().await?;
             self.perform_commands().await?;
             self.call_runs().await?;
@@ -186,13 +189,19 @@ impl Driver {
         Ok(())
     }
 
+    /// Hands on what the run held for others, once it has finished. What it contains it may hold for longer.
+    fn hand_on(&mut self) {
+        if self.run.status().is_finished() && !self.has_handed_on {
+            self.has_handed_on = true;
+            self.shared.ended(&self.run);
+        }
+    }
+
     /// Nothing is under way: leaves the run to the clock and to people, unless a letter has come. What people are asked
     /// is on disk first: a question that a crash takes back would be answered in vain.
     async fn rest(&mut self) -> Result<Option<Letter>, Error> {
         let run = self.run.id();
-        if self.run.status().is_finished() {
-            self.shared.ended(&self.run);
-        } else {
+        if !self.run.is_over() {
             self.shared.store.durable(self.position).await?;
         }
         failpoints::reach("drive.rest");

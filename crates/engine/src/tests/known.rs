@@ -319,14 +319,14 @@ fn the_same_alert_again_is_kept_with_the_run_also_after_its_end() {
 #[test]
 fn each_item_of_a_list_is_held_and_undone_on_its_own() {
     let mut world = World::new(
-        "workflow: w\nsteps:\n  - { id: isolate, uses: isolate, foreach: \"['a', 'b']\", max_items: 2, with: { on: \"{{ item }}\" }, approval: { ask: \"{{ item }}?\", expires: 1h }, undo: { after: 10m } }\n",
+        "workflow: w\nsteps:\n  - { id: isolate, uses: isolate, foreach: \"[{'on': 'a', 'for': '10m'}, {'on': 'b', 'for': '20m'}]\", max_items: 2, with: { on: \"{{ item.on }}\" }, approval: { ask: \"{{ item.on }}?\", expires: 1h }, undo: { after: \"{{ item.for }}\" } }\n",
     );
     for step in ["isolate[0]", "isolate[1]"] {
         world.decides(step, Decision::Approve, person("ana", &[]), "").unwrap();
         world.succeeds(step, json!({}));
         world.sees(step, json!({ "found": true }));
     }
-    assert_eq!(world.held(), "host/a/network holding 601; host/b/network holding 601");
+    assert_eq!(world.held(), "host/a/network holding 601; host/b/network holding 1201");
     world.undoes("isolate[1]", false).unwrap();
     world.ends("isolate[1].undo", Outcome::Succeeded(json!({}).into()));
     world.wait(600);
