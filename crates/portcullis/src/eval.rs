@@ -256,7 +256,7 @@ mod tests {
         1 | {{ nope alert.rule }}
           |    ^^^^
           |
-          = help: there are and, base64, base64url, date_add, default, each, eq, gt, gte, if, join, json, len, lower, lt, lte, ne, not, or, sha256, shell, slack, trim, unless, upper, urlencode
+          = help: there are and, base64, base64url, concat, date_add, default, each, eq, gt, gte, if, join, json, last, len, lower, lt, lte, map, merge, ne, not, or, seconds, sha256, shell, slack, trim, unless, upper, urlencode
 
         error[no-value]: `alert.none` is null
          --> expression:1:4

@@ -355,5 +355,14 @@ fn retention_is_a_time_or_a_number_of_runs_or_both() {
     ]
     .map(|text| format!("{text}: {}\n", read(text)))
     .into();
-    assert_snapshot!(shown.concat(), @"");
+    assert_snapshot!(shown.concat(), @"
+    30d: age:Some(2592000s,),runs:None,
+    { age: 30d }: age:Some(2592000s,),runs:None,
+    { runs: 20000 }: age:None,runs:Some(20000,),
+    { age: 1h, runs: 5 }: age:Some(3600s,),runs:Some(5,),
+    {}: error[wrong-type]: this has to be a time, as in `90d`, or `{ age: 90d, runs: 20000 }` with one of the two or both, not a map
+    { runs: 0 }: error[wrong-value]: this is not a whole number from 1 to 100000000
+    { days: 3 }: error[wrong-type]: this has to be a time, as in `90d`, or `{ age: 90d, runs: 20000 }` with one of the two or both, not a map
+    soon: error[wrong-type]: `soon` is not a duration: write a whole number with ms, s, m, h or d, as in `30s`
+    ");
 }
