@@ -126,7 +126,7 @@ impl Body for Tracked {
 impl Drop for Tracked {
     /// The transport lets go of a body when it has passed it on.
     fn drop(&mut self) {
-        if self.is_end_stream() {
+        if self.bytes.is_none() {
             failpoints::reach("send.sent");
         }
     }
