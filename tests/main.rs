@@ -6,6 +6,7 @@
 
 mod alerts;
 mod approvals;
+mod backup;
 mod command_line;
 mod crashes;
 mod documents;

@@ -19,10 +19,11 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 const HOOK_SECRET: &str = "hook-secret-of-the-test";
 
 /// People and their tokens.
-const TOKENS: [(&str, &str, &str); 3] = [
+const TOKENS: [(&str, &str, &str); 4] = [
     ("ana", "TOKEN_ANA", "analyst"),
     ("bo", "TOKEN_BO", "observer"),
     ("chatops", "TOKEN_CHATOPS", "analyst"),
+    ("root", "TOKEN_ROOT", "admin"),
 ];
 
 /// The top folder of the repository.
@@ -198,8 +199,14 @@ impl World {
 
     /// Runs the binary as ana would; gives its exit code and what it printed.
     pub(crate) async fn run(&self, arguments: &[&str]) -> (i32, String) {
+        self.run_as("ana", arguments).await
+    }
+
+    /// Runs the binary as this person would.
+    pub(crate) async fn run_as(&self, person: &str, arguments: &[&str]) -> (i32, String) {
         let url = self.server.as_ref().map(|server| server.url.clone()).unwrap_or_default();
         let mut command = self.command(arguments);
+        command.env("PORTCULLIS_TOKEN", token(person));
         if !url.is_empty() {
             command.args(["--url", &url]);
         }
