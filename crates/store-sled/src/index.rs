@@ -17,6 +17,8 @@ use crate::place::Place;
 
 /// A file of so many bytes is never too large.
 const SMALL: u64 = 64 << 20;
+/// How much memory a copy may take while it is made, in bytes.
+const COPY_CACHE_BYTES: u64 = 8 << 20;
 /// So many keys are copied at once.
 const AT_ONCE: usize = 10_000;
 
@@ -174,7 +176,8 @@ impl Index {
         if beside.exists() {
             std::fs::remove_dir_all(&beside).map_err(failed)?;
         }
-        let new = open_sled(&beside, self.cache_bytes)?;
+        // It is closed again in a moment, and memory that was taken once is seldom given back.
+        let new = open_sled(&beside, COPY_CACHE_BYTES)?;
         guard(|| {
             let mut batch = sled::Batch::default();
             for (number, entry) in old.iter().enumerate() {
