@@ -28,6 +28,8 @@ pub struct Command {
     pub verify: Option<Arc<Manifest>>,
     /// How long the call may take.
     pub timeout: Duration,
+    /// Whether it takes something away from somebody; to undo that does not.
+    pub is_disruption: bool,
     /// Whether the intent, and with it everything before it, has to be on disk before anything is sent: the call leaves
     /// a trace in the world, and a run that has forgotten it would leave another.
     pub needs_durable_intent: bool,

@@ -364,7 +364,7 @@ impl Run {
             let failure = Failure::new(FailureClass::Interrupted, message);
             let is_given_up = self.is_stopped(place) || attempt >= MOST_INTERRUPTED_ATTEMPTS;
             let event = match step.on_doubt {
-                OnDoubt::Retry | OnDoubt::SameKey if is_copy && !self.only_looks(place) => {
+                OnDoubt::Retry | OnDoubt::SameKey if is_copy && !self.only_looks(place) && !place.is_undo => {
                     Event::StepInDoubt { step: key.clone(), failure }
                 }
                 OnDoubt::Ask | OnDoubt::SameKey | OnDoubt::Verify => {
@@ -384,6 +384,25 @@ impl Run {
             };
             self.record(event, now, journal);
             self.alarm(&key, now, journal);
+        }
+        if is_copy {
+            self.doubt_attempts_to_come(now, journal);
+        }
+    }
+
+    /// In a copy of an older state, an attempt that is still to come may have been made since. What disrupts is asked for
+    /// anew anyway, and to undo something once more does no harm.
+    fn doubt_attempts_to_come(&mut self, now: Timestamp, journal: &mut Vec<Record>) {
+        for place in self.places_where(|state| matches!(state, State::Retrying(..) | State::Unsure(..))) {
+            let is_asked_for =
+                self.needs_clearance(place) && matches!(self.state_at(place).state, State::Retrying(..));
+            if self.only_looks(place) || place.is_undo || is_asked_for {
+                continue;
+            }
+            let message =
+                "it may have been tried again since the backup was taken that this was restored from";
+            let failure = Failure::new(FailureClass::Interrupted, message);
+            self.record(Event::StepInDoubt { step: self.key_of(place), failure }, now, journal);
         }
     }
 

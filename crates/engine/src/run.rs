@@ -156,6 +156,7 @@ impl Run {
                 call: self.call_root(place).into(),
                 timeout: step.timeout,
                 verify: step.verify.as_ref().map(|look| look.node.clone()),
+                is_disruption: step.effect == Effect::Disrupt && !place.is_undo,
                 needs_durable_intent: step.effect != Effect::Read,
             })
         };
@@ -175,6 +176,7 @@ impl Run {
             call: self.call_root(place).into(),
             timeout: look.node.timeout,
             verify: None,
+            is_disruption: false,
             needs_durable_intent: false,
         })
     }

@@ -400,7 +400,11 @@ fn id_of(command: &Command) -> CallId {
 async fn perform(shared: Arc<Shared>, run: RunId, command: Command) -> (CallId, Outcome) {
     let permit = shared.calls.acquire().await;
     debug!(%run, step = %command.step, attempt = command.attempt, node = %command.node.name, "call started");
-    let outcome = shared.executor.perform(&command).await;
+    // Somebody may have halted all disruption since this was cleared.
+    let outcome = match shared.halt.refuses().filter(|_| command.is_disruption) {
+        Some(failure) => Outcome::Failed(failure),
+        None => shared.executor.perform(&command).await,
+    };
     drop(permit);
     shared.metrics.called(&command.node.name, &outcome);
     match &outcome {

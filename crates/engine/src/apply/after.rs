@@ -114,7 +114,9 @@ impl Run {
 
     pub(super) fn in_doubt(&self, place: Place, step: &StepKey, failure: &Failure) -> Result<State, String> {
         let state = &self.state_at(place).state;
-        let prepared = state.attempted().ok_or_else(|| illegal(step, "in doubt", state))?;
+        // What waits for its next attempt is in doubt where that may have been made elsewhere.
+        let waiting = if let State::Retrying(prepared, _) = state { Some(prepared) } else { None };
+        let prepared = state.attempted().or(waiting).ok_or_else(|| illegal(step, "in doubt", state))?;
         Ok(State::InDoubt(prepared.clone(), failure.clone()))
     }
 

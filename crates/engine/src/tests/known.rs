@@ -372,3 +372,19 @@ steps:
     -- running read#4 word#3
     "#);
 }
+
+#[test]
+fn what_waits_for_its_next_attempt_in_a_restored_copy_is_in_doubt_too() {
+    let mut world = World::new("workflow: w\nsteps: [{ id: a, uses: order }, { id: b, needs: [], uses: file }]\n");
+    world.unknown("a");
+    world.unknown("b");
+    world.sees("b", json!({ "found": false }));
+    world.wait(5);
+    world.sees("b", json!({ "found": false }));
+    world.tell(Input::Restored).unwrap();
+    world.wait(100_000);
+    assert!(world.run.commands().is_empty());
+    let waiting: Vec<String> =
+        world.run.summary().waiting.iter().map(|waiting| waiting.step.to_string()).collect();
+    assert_eq!(waiting, ["a", "b"]);
+}
