@@ -375,7 +375,8 @@ steps:
 
 #[test]
 fn what_waits_for_its_next_attempt_in_a_restored_copy_is_in_doubt_too() {
-    let mut world = World::new("workflow: w\nsteps: [{ id: a, uses: order }, { id: b, needs: [], uses: file }]\n");
+    let mut world =
+        World::new("workflow: w\nsteps: [{ id: a, uses: order }, { id: b, needs: [], uses: file }]\n");
     world.unknown("a");
     world.unknown("b");
     world.sees("b", json!({ "found": false }));

@@ -15,10 +15,13 @@ use super::*;
 use crate::start::{Delivery, Received};
 
 mod calls;
+mod contained;
 mod full_disk;
 mod recovery;
 
-const NODES: [&str; 6] = [
+const NODES: [&str; 8] = [
+    "node: isolate\nsummary: x\neffect: disrupt\non_doubt: ask\nrequest: { method: GET, path: / }\ntarget: \"host/{{ inputs.on }}\"\nundo: { uses: release, with: { on: \"{{ inputs.on }}\" } }\ninputs:\n  on: { type: string, required: true, summary: x }\n",
+    "node: release\nsummary: x\neffect: write\non_doubt: retry\nrequest: { method: GET, path: / }\ninputs:\n  on: { type: string, required: true, summary: x }\n",
     "node: webhook\nsummary: x\ntrigger: webhook\ninputs:\n  path: { type: string, required: true, summary: x }\n",
     "node: look\nsummary: x\neffect: read\non_doubt: retry\nrequest: { method: GET, path: / }\n",
     "node: act\nsummary: x\neffect: disrupt\non_doubt: ask\nrequest: { method: GET, path: / }\ntarget: \"host/{{ inputs.on }}\"\ninputs:\n  on: { type: string, required: true, summary: x }\n",
@@ -192,6 +195,21 @@ async fn a_duplicate_answers_with_the_run_that_exists() {
     assert_eq!((second.run, second.is_duplicate), (first.run, true));
     assert_ne!(bench.post("2", 12).await.runs[0].run, first.run);
     assert_eq!(bench.store.runs(Query::default()).await.unwrap().runs.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_duplicate_that_says_more_is_kept_with_the_run_and_the_very_same_is_not() {
+    let text = CONTAIN.replace("alert.id }}\", window", "alert.rule.level }}\", window");
+    let bench = Bench::new(&[text.as_str()], Scripted::default()).await;
+    let run = bench.post("1", 12).await.runs[0].run;
+    for id in ["1", "2", "2", "3"] {
+        assert_eq!(bench.post(id, 12).await.runs[0].run, run);
+    }
+    assert_eq!(bench.store.summary(run).await.unwrap().unwrap().alerts_again, 2);
+    bench.until(run, RunStatus::Failed).await;
+    bench.post("4", 12).await;
+    let journal = serde_json::to_string(&bench.store.journal(run).await.unwrap()).unwrap();
+    assert!(journal.contains(r#""id":"4""#), "also after its end: {journal}");
 }
 
 #[tokio::test(start_paused = true)]
