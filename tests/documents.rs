@@ -114,7 +114,7 @@ fn the_page_of_all_nodes_is_up_to_date_and_its_steps_are_right() {
 #[test]
 fn every_crate_stands_in_the_code_map() {
     let map = std::fs::read_to_string(repository().join("ARCHITECTURE.md")).unwrap();
-    assert!(map.lines().count() <= 150, "ARCHITECTURE.md has at most 150 lines");
+    assert!(map.lines().count() <= 160, "ARCHITECTURE.md has at most 160 lines");
     for entry in std::fs::read_dir(repository().join("crates")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         assert!(map.contains(&format!("| `{name}` |")), "{name} is not in the code map");
