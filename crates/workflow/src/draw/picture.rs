@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use expr::{ValueTemplate, duration};
+use expr::{Scope, ValueTemplate, duration};
 use model::{Asked, TriggerKind};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::text::clean;
 use crate::manifest::{Action, Effect, EngineNode};
@@ -140,7 +140,7 @@ fn part(workflow: &Workflow, steps: Range<usize>, heading: Option<&'static str>)
     for (index, step) in workflow.steps.iter().enumerate().filter(|(index, _)| steps.contains(index)) {
         let gate = step.approval.as_ref().filter(|_| step.node.engine_node() != Some(EngineNode::Approval));
         let gate = gate.map(|approval| part.add(gate_shape(step, approval)));
-        let shape = part.add(step_shape(step));
+        let shape = part.add(step_shape(workflow, step));
         if let Some(gate) = gate {
             part.connect(gate, shape, Flow::Agreed);
         }
@@ -212,7 +212,7 @@ fn trigger_shape(index: usize, trigger: &Trigger) -> Shape {
     shape(format!("trigger_{index}"), Kind::Trigger, heading, lines)
 }
 
-fn step_shape(step: &Step) -> Shape {
+fn step_shape(workflow: &Workflow, step: &Step) -> Shape {
     let kind = kind(step);
     let mut lines = Vec::new();
     if let Some(title) = &step.title {
@@ -235,6 +235,7 @@ fn step_shape(step: &Step) -> Shape {
     if let Some(until) = &step.until {
         lines.push(code(format!("until {}", until.source())));
     }
+    lines.extend(end(workflow, step));
     if let Some(condition) = &step.condition {
         lines.push(code(format!("if {}", condition.source())));
     }
@@ -249,6 +250,24 @@ fn pause(step: &Step) -> String {
         Some(ValueTemplate::Text(template)) => format!(" {}", template.source()),
         _ => String::new(),
     }
+}
+
+/// When what a step does is undone.
+fn end(workflow: &Workflow, step: &Step) -> Option<Line> {
+    let inverse = step.inverse.as_ref()?;
+    let Some(undo) = &step.undo else { return Some(words("undone by a person".to_owned())) };
+    let after = undo.after.as_ref().map(|after| {
+        // The time itself, where it stands in the file.
+        let scope = Scope::new(json!({ "vars": workflow.vars }));
+        format!("after {}", after.eval_text(&scope).unwrap_or_else(|_| after.source().to_owned()))
+    });
+    let ends = [(undo.on_failed, "when the run has failed"), (undo.on_cancelled, "when it was cancelled")];
+    let ends = ends.into_iter().filter(|(is_meant, _)| *is_meant).map(|(_, end)| end.to_owned());
+    let when = after.into_iter().chain(ends).collect::<Vec<_>>().join(" or ");
+    Some(words(match &inverse.approval {
+        None => format!("undone {when}"),
+        Some(approval) => format!("undone {when}, asks {}", people(&approval.from)),
+    }))
 }
 
 fn kind(step: &Step) -> Kind {

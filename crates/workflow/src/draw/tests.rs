@@ -16,6 +16,8 @@ fn catalog() -> Catalog {
         "node: workflow\nsummary: x\neffect: read\non_doubt: retry\nengine: workflow\ninputs:\n  workflow: { type: string, required: true, summary: x }\n",
         "node: look\nsummary: x\neffect: read\non_doubt: retry\nrequest: { method: GET, path: /a }\n",
         "node: note\nsummary: x\neffect: write\non_doubt: retry\nrequest: { method: POST, path: /a }\n",
+        "node: free\nsummary: x\neffect: write\non_doubt: retry\nrequest: { method: PUT, path: /a }\n",
+        "node: hold\nsummary: x\neffect: disrupt\non_doubt: ask\ntarget: x\nundo: { uses: free }\nrequest: { method: PUT, path: /a }\n",
         "node: block\nsummary: x\neffect: disrupt\non_doubt: ask\ntarget: x\nrequest: { method: PUT, path: /a }\n",
     ];
     for node in nodes {
@@ -233,4 +235,32 @@ fn a_thousand_long_lines_share_their_way() {
     lines.extend((count / 2 + 1..count).map(|from| Line { from, to: count / 2, style: false }));
     let layout = layout(&vec![(100.0, 40.0); count], &lines);
     assert!(layout.wires.len() < 3 * count, "{}", layout.wires.len());
+}
+
+#[test]
+fn what_is_undone_says_when() {
+    let line = |undo: &str| {
+        let text = format!(
+            "workflow: w\nvars: {{ hours: 24h }}\nsteps:\n  - {{ id: a, uses: hold, approval: {{ ask: x, expires: 1h }}, undo: {undo} }}\n"
+        );
+        let drawn = draw(&workflow(&text), Format::Mermaid);
+        let shape = drawn.lines().find(|line| line.contains("step_a[")).unwrap_or_default().to_owned();
+        shape.split("<br/>").nth(2).unwrap_or_default().trim_end_matches("\"/]").to_owned()
+    };
+    let undos = [
+        "{ after: 30m }",
+        "{ after: '{{ vars.hours }}', on: [failed, cancelled] }",
+        "{ after: '{{ alert.days }}d' }",
+        "{ after: 1h, approval: { ask: x, from: { role: lead } } }",
+        "{ on: [failed] }",
+        "false",
+    ];
+    assert_snapshot!(undos.map(line).join("\n"), @"
+    undone after 30m
+    undone after 24h or when the run has failed or when it was cancelled
+    undone after #123;#123; alert.days #125;#125;d
+    undone after 1h, asks lead
+    undone when the run has failed
+    undone by a person
+    ");
 }
