@@ -207,7 +207,11 @@ pub(crate) const STEP: &[Key] = &[
         Form::ObjectOrFalse(VERIFY),
         "How long to look whether it happened, for nodes that can be verified; false: not at all.",
     ),
-    key("undo", Form::Object(UNDO), "When it is undone, for nodes that have an inverse."),
+    key(
+        "undo",
+        Form::ObjectOrFalse(UNDO),
+        "When it is undone, for nodes that have an inverse; false: when a person wants it.",
+    ),
 ];
 
 /// What `verify` holds.

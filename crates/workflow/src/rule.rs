@@ -155,6 +155,7 @@ impl Rule {
     pub const MISSING_PATH: &Rule = Rule::named("missing-path");
     pub const MISSING_SECRET: &Rule = Rule::named("missing-secret");
     pub const NO_EXPIRY: &Rule = Rule::named("no-expiry");
+    pub const NO_UNDO: &Rule = Rule::named("no-undo");
     pub const NO_VALUE: &Rule = Rule::named("no-value");
     pub const NUMBER_FOR_TEXT: &Rule = Rule::named("number-for-text");
     pub const ORPHAN_TEST: &Rule = Rule::named("orphan-test");

@@ -6,6 +6,9 @@
 
 use std::collections::BTreeSet;
 
+use expr::{Scope, duration};
+use serde_json::json;
+
 use super::missing::Knowledge;
 use super::target;
 use crate::diagnostic::Diagnostic;
@@ -32,6 +35,7 @@ fn check_step(node: &Node<'_>, index: usize, knowledge: &Knowledge<'_>) {
         let at = node.below("/foreach").key_at();
         node.report(Diagnostic::new(Rule::UNBOUNDED_DISRUPTION, at, message).help(help));
     }
+    check_undo(node, step, workflow);
     if asks_somebody(workflow, step) || is_gated(knowledge, index) {
         return;
     }
@@ -46,6 +50,33 @@ fn check_step(node: &Node<'_>, index: usize, knowledge: &Knowledge<'_>) {
         format!("the step `{}` disrupts ({}), and no person is asked before", step.id, step.node.name);
     let help = "give the step an `approval:`, or let it need an approval";
     node.report(Diagnostic::new(Rule::UNGATED_DISRUPTION, node.below("/uses").at(), message).help(help));
+}
+
+/// What can be undone says when, so that nothing stays contained because nobody thought of its end.
+fn check_undo(node: &Node<'_>, step: &Step, workflow: &Workflow) {
+    check_time(node, step, workflow);
+    let Some(inverse) = step.inverse.as_ref().filter(|_| step.node.after.lasts.is_none()) else { return };
+    if node.value().get("undo").is_some() {
+        return;
+    }
+    let message =
+        format!("`{}` stays until a person undoes it, and the file does not say that it should", step.id);
+    let help = format!(
+        "add `undo: {{ after: 24h }}` (`{}` undoes it), with an `approval:` where the clock is only to ask; or `undo: false`",
+        inverse.node.name
+    );
+    node.report(Diagnostic::new(Rule::NO_UNDO, node.below("/uses").at(), message).help(help));
+}
+
+/// A time that stands in `vars` is known before anything runs.
+fn check_time(node: &Node<'_>, step: &Step, workflow: &Workflow) {
+    let after = step.undo.as_ref().and_then(|undo| undo.after.as_ref());
+    let Some(after) = after.filter(|after| !after.is_literal()) else { return };
+    let Ok(text) = after.eval_text(&Scope::new(json!({ "vars": workflow.vars }))) else { return };
+    if let Err(message) = duration::parse(&text) {
+        let at = node.below("/undo/after").at();
+        node.report(Diagnostic::new(Rule::WRONG_VALUE, at, message));
+    }
 }
 
 /// Whether the step's own gate may ask somebody. A `skip_if` that holds whatever the alert is leaves no gate.

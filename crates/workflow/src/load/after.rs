@@ -84,10 +84,18 @@ fn read_verify(object: &Object<'_>, manifest: &Manifest, catalog: &Catalog) -> O
     if stated.as_ref().is_some_and(|node| node.value().as_bool() == Some(false)) {
         return None;
     }
-    let times = stated.and_then(|node| node.object(&names(keys::VERIFY)));
+    let times =
+        stated.as_ref().and_then(|node| object_or_false(node, keys::VERIFY, "verify: { within: 2m }"));
     let time = |key: &str| times.as_ref().and_then(|object| object.get(key)?.time_limit());
     let every = time("every").unwrap_or(verify.every);
     let within = time("within").unwrap_or(verify.within);
+    if let Some(node) = stated.filter(|_| every > within) {
+        let [every, within] = [every, within].map(expr::duration::display);
+        let message =
+            format!("nobody would look a second time: `every` is {every}, and `within` is {within}");
+        let help = "evidence takes its time: let several looks fit into `within`";
+        node.report(Diagnostic::new(Rule::WRONG_VALUE, node.at(), message).help(help));
+    }
     let (node, with) = resolve(object, manifest, &verify.uses, &verify.with, catalog)?;
     Some(Box::new(Look { node, verify: Verify { with, every, within, ..verify.clone() } }))
 }
@@ -100,11 +108,14 @@ fn read_undo(object: &Object<'_>, manifest: &Manifest) -> (Option<Undo>, Option<
         node.report(Diagnostic::new(Rule::WRONG_KEY, node.key_at(), message).help(help));
         return (None, None);
     }
-    let Some(undo) = node.object(&names(keys::UNDO)) else { return (None, None) };
+    if node.value().as_bool() == Some(false) {
+        return (None, None);
+    }
+    let Some(undo) = object_or_false(&node, keys::UNDO, "undo: { after: 24h }") else { return (None, None) };
     let (after, on) = (undo.get("after"), undo.get("on"));
     if after.is_none() && on.is_none() {
         let message = "this says that it is undone, and not when";
-        let help = "add `after: 24h`, or `on: [failed, cancelled]`";
+        let help = "add `after: 24h`, or `on: [failed, cancelled]`; `undo: false` leaves it to people";
         node.report(Diagnostic::new(Rule::MISSING_KEY, node.key_at(), message).help(help));
     }
     let after = after.and_then(|node| {
@@ -119,6 +130,16 @@ fn read_undo(object: &Object<'_>, manifest: &Manifest) -> (Option<Undo>, Option<
     let on: Vec<bool> = on.iter().filter_map(|node| node.one_of(&moments)).collect();
     let approval = undo.get("approval").and_then(|node| read_question(&node, keys::UNDO_GATE));
     (Some(Undo { after, on_failed: on.contains(&true), on_cancelled: on.contains(&false) }), approval)
+}
+
+/// The keys of a map where only `false` may stand beside it.
+fn object_or_false<'a>(node: &Node<'a>, known: &[keys::Key], example: &str) -> Option<Object<'a>> {
+    if node.value().is_object() {
+        return node.object(&names(known));
+    }
+    let finding = Diagnostic::new(Rule::WRONG_TYPE, node.at(), "this has to be a map, or `false`");
+    node.report(finding.help(format!("write `{example}`")));
+    None
 }
 
 /// The step that undoes another: tried again until it succeeds, for what stays contained is an outage.

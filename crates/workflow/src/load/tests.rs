@@ -59,14 +59,20 @@ fn read_shipped() -> Catalog {
         include_str!("../../../../nodes/thehive/close_case.yaml"),
         include_str!("../../../../nodes/thehive/create_case.yaml"),
         include_str!("../../../../nodes/thehive/create_task.yaml"),
+        include_str!("../../../../nodes/thehive/find_cases.yaml"),
         include_str!("../../../../nodes/thehive/get_task.yaml"),
         include_str!("../../../../nodes/thehive/update_case.yaml"),
         include_str!("../../../../nodes/thehive/update_task.yaml"),
         include_str!("../../../../nodes/virustotal/ip.yaml"),
         include_str!("../../../../nodes/wazuh/active_response.yaml"),
         include_str!("../../../../nodes/wazuh/authenticate.yaml"),
+        include_str!("../../../../nodes/wazuh/block_ip.yaml"),
         include_str!("../../../../nodes/wazuh/get_agent.yaml"),
+        include_str!("../../../../nodes/wazuh/isolate_host.yaml"),
         include_str!("../../../../nodes/wazuh/list_agents.yaml"),
+        include_str!("../../../../nodes/wazuh/release_host.yaml"),
+        include_str!("../../../../nodes/wazuh/unblock_ip.yaml"),
+        include_str!("../../../../nodes/wazuh_indexer/find_active_response.yaml"),
     ];
     let mut catalog = Catalog::default();
     texts.into_iter().for_each(|text| catalog.add("node.yaml", text).unwrap());

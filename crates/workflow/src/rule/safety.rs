@@ -79,6 +79,34 @@ steps:
         ),
     },
     Rule {
+        id: "no-undo",
+        severity: Warning,
+        about: About::Playbook,
+        summary: "a step whose effect lasts and could be undone, and nothing says when it is",
+        why: "A host that stays isolated is an outage, and the person who approved it has gone home. With \
+              `undo: { after: 24h }` the end is on disk before anything is sent, and with an `approval` under it the clock \
+              only asks. `undo: false` says that it stays until a person undoes it, with `portcullis undo`.",
+        wrong: Text(
+            r#"workflow: ends
+steps:
+  - id: isolate
+    uses: wazuh.isolate_host
+    with: { agent: "001" }
+    approval: { ask: "Isolate web-01?", expires: 30m }
+"#,
+        ),
+        right: Text(
+            r#"workflow: ends
+steps:
+  - id: isolate
+    uses: wazuh.isolate_host
+    with: { agent: "001" }
+    approval: { ask: "Isolate web-01?", expires: 30m }
+    undo: { after: 24h }
+"#,
+        ),
+    },
+    Rule {
         id: "unbounded-disruption",
         severity: Error,
         about: About::Playbook,

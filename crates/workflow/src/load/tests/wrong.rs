@@ -1,5 +1,6 @@
 //! A playbook that is right, with one mistake at a time: what its author reads.
 
+mod after;
 mod expressions;
 mod safety;
 mod shape;
