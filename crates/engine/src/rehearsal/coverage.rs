@@ -57,6 +57,8 @@ pub enum Branch {
     NotAsked,
     /// The step failed, and what needs it went on, by `on_error`.
     Failed,
+    /// What it did was undone.
+    Undone,
 }
 
 impl Branch {
@@ -72,6 +74,7 @@ impl Branch {
             Branch::Expired => "expired",
             Branch::NotAsked => "not asked",
             Branch::Failed => "failed",
+            Branch::Undone => "undone",
         }
     }
 }
@@ -129,6 +132,7 @@ fn branches(step: &Step) -> Vec<Branch> {
     if step.on_error == OnError::Continue {
         branches.push(Branch::Failed);
     }
+    branches.extend(step.undo.as_ref().map(|_| Branch::Undone));
     branches
 }
 
@@ -150,11 +154,14 @@ pub(super) fn of(workflow: &Workflow, played: &Played) -> Coverage {
         let Some((index, step)) = index.and_then(|index| Some((index, workflow.steps.get(index)?))) else {
             continue;
         };
+        let part = coverage.parts.get_mut(conditions + index).expect("each step has its part");
         if record.event.step().is_some_and(|key| key.is_undo) {
+            if matches!(record.event, Event::StepSucceeded { .. } | Event::LetGo { .. }) {
+                part.take(Branch::Undone);
+            }
             continue;
         }
         let (reach, branch) = shown(step, &record.event, &mut approvals);
-        let part = coverage.parts.get_mut(conditions + index).expect("each step has its part");
         part.reach = part.reach.max(Some(reach));
         branch.into_iter().for_each(|branch| part.take(branch));
     }

@@ -1,6 +1,6 @@
 //! The facts of a run in the few words in which a test names them: `block approved by ana`.
 
-use model::{Decision, Event, FailureClass, Held, Resolution, SkipReason, StepKey};
+use model::{Decision, Event, FailureClass, Held, LetGo, Resolution, SkipReason, StepKey, UndoReason};
 
 /// What may follow the words of a fact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ const OF_RUN: [(&str, Rest); 10] = [
     ("cancelled", Rest::Nothing),
     ("cancelled by ", Rest::Name),
 ];
-const OF_STEP: [(&str, Rest); 36] = [
+const OF_STEP: [(&str, Rest); 39] = [
     ("prepared", Rest::Nothing),
     ("joined", Rest::Nothing),
     ("taken", Rest::Nothing),
@@ -32,7 +32,10 @@ const OF_STEP: [(&str, Rest); 36] = [
     ("not seen", Rest::Nothing),
     ("due", Rest::Nothing),
     ("alarm", Rest::Nothing),
+    ("wanted", Rest::Nothing),
+    ("wanted by ", Rest::Name),
     ("let go", Rest::Nothing),
+    ("let go by ", Rest::Name),
     ("started", Rest::Nothing),
     ("started again", Rest::Nothing),
     ("ok", Rest::Nothing),
@@ -138,8 +141,10 @@ fn of_step(event: &Event) -> Vec<String> {
         Event::VerifyStarted { failure: None, .. } => vec!["taken".to_owned()],
         Event::VerifyStarted { .. } | Event::StepUnknown { .. } => vec!["unknown".to_owned()],
         Event::LookedInVain { .. } => vec!["not seen".to_owned()],
+        Event::UndoDue { why: UndoReason::Person { by, .. }, .. } => who("wanted", &by.name),
         Event::UndoDue { .. } => vec!["due".to_owned()],
         Event::AlarmRaised { .. } => vec!["alarm".to_owned()],
+        Event::LetGo { how: LetGo::ByHand { by, .. }, .. } => who("let go", &by.name),
         Event::LetGo { .. } => vec!["let go".to_owned()],
         Event::DelayStarted { .. } => vec!["waits".to_owned()],
         Event::ApprovalRequested { .. } => vec!["asked".to_owned()],

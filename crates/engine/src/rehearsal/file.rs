@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Decision, Mode, Outcome, Resolution, RunStatus, StepId, StepKey, StepStatus, TriggerKind};
+use model::{
+    ContainmentState, Decision, Mode, Outcome, Resolution, RunStatus, StepId, StepKey, StepStatus,
+    TriggerKind,
+};
 use serde_json::Value;
 
 pub(super) use read::read;
@@ -21,11 +24,13 @@ pub(super) struct Test {
     pub(super) mode: Option<Mode>,
     /// By the step, or its undo; never by an item.
     pub(super) mocks: BTreeMap<StepKey, Mock>,
-    pub(super) answers: BTreeMap<StepId, Answers>,
-    pub(super) resolutions: BTreeMap<StepId, Vec<Resolved>>,
+    /// By the step, or its undo; never by an item.
+    pub(super) answers: BTreeMap<StepKey, Answers>,
+    pub(super) resolutions: BTreeMap<StepKey, Vec<Resolved>>,
+    pub(super) undos: BTreeMap<StepId, Undone>,
     pub(super) cancel: Option<Cancel>,
-    /// The process dies after the first call of this step has left.
-    pub(super) crash: Option<StepId>,
+    /// The process dies after the first call of this step, or of its undo, has left.
+    pub(super) crash: Option<StepKey>,
     /// How long the clock runs; none: until nothing is due any more.
     pub(super) advance: Option<Duration>,
     pub(super) expected: Expected,
@@ -86,6 +91,17 @@ pub(super) struct Resolved {
     pub(super) after: Duration,
 }
 
+/// A person wants undone what a step holds.
+#[derive(Debug)]
+pub(super) struct Undone {
+    pub(super) by: String,
+    pub(super) reason: String,
+    /// How long after it was sent.
+    pub(super) after: Duration,
+    /// They have done it by hand already.
+    pub(super) is_done: bool,
+}
+
 /// A person stops the run.
 #[derive(Debug)]
 pub(super) struct Cancel {
@@ -109,6 +125,8 @@ pub(super) struct Expected {
     pub(super) inputs: BTreeMap<StepId, Value>,
     /// Parts of the last failure of a step.
     pub(super) errors: BTreeMap<StepId, Value>,
+    /// All that the run holds in the end, by its target; none: it may hold anything.
+    pub(super) contained: Option<BTreeMap<String, ContainmentState>>,
     /// Facts that have to come in this order.
     pub(super) journal: Vec<Fact>,
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::Problem;
 use super::file::{Answers, Test};
-use super::play::Played;
+use super::play::{Played, mocked};
 use crate::Run;
 
 /// JSON that is longer is written on several lines.
@@ -40,19 +40,20 @@ pub(super) fn problems(test: &Test, played: &Played) -> Vec<Problem> {
     outputs(test, &played.journal, &mut problems);
     inputs(test, run, &played.journal, &mut problems);
     errors(test, run, &mut problems);
+    contained(test, run, &mut problems);
     problems.extend(journal::problem(&test.expected.journal, &played.journal));
     problems
 }
 
 /// What the test says and the run never asked for. A gate that nobody came to is not a gate.
 fn unused(test: &Test, played: &Played, problems: &mut Vec<Problem>) {
-    let was_asked = |step: &StepId| {
-        let asks = |record: &Record| matches!(&record.event, Event::ApprovalRequested { step: asked, .. } if asked.step == *step);
+    let was_asked = |step: &StepKey| {
+        let asks = |record: &Record| matches!(&record.event, Event::ApprovalRequested { step: asked, .. } if mocked(asked) == *step);
         played.journal.iter().any(asks)
     };
     for (step, answers) in &test.answers {
         let used = most_used(&played.answered, step);
-        let has_lapsed = |record: &Record| matches!(&record.event, Event::ApprovalExpired { step: expired } if expired.step == *step);
+        let has_lapsed = |record: &Record| matches!(&record.event, Event::ApprovalExpired { step: expired } if mocked(expired) == *step);
         let what = match answers {
             Answers::Expire if played.journal.iter().any(has_lapsed) => continue,
             Answers::Expire if was_asked(step) => format!("the question of `{step}` did not lapse"),
@@ -74,6 +75,12 @@ fn unused(test: &Test, played: &Played, problems: &mut Vec<Problem>) {
             problems.push(clock(test, problem.at(format!("/resolve/{step}"))));
         }
     }
+    for (step, undone) in &test.undos {
+        if !played.undone.iter().any(|key| key.step == *step) {
+            let problem = Problem::new(format!("`{}` found nothing of `{step}` to undo", undone.by));
+            problems.push(clock(test, problem.at(format!("/undo/{step}"))));
+        }
+    }
     if let Some(cancel) = test.cancel.as_ref().filter(|_| !played.was_told_to_cancel) {
         let problem = Problem::new(format!("`{}` did not come to cancel the run", cancel.by));
         problems.push(clock(test, problem.at("/cancel")));
@@ -87,8 +94,8 @@ fn unused(test: &Test, played: &Played, problems: &mut Vec<Problem>) {
 }
 
 /// For items of a list the same is said to each of them.
-fn most_used(used: &BTreeMap<StepKey, usize>, step: &StepId) -> usize {
-    let of_step = used.iter().filter(|(key, _)| key.step == *step);
+fn most_used(used: &BTreeMap<StepKey, usize>, step: &StepKey) -> usize {
+    let of_step = used.iter().filter(|(key, _)| mocked(key) == *step);
     of_step.map(|(_, used)| *used).max().unwrap_or_default()
 }
 
@@ -106,17 +113,28 @@ fn open_ends(test: &Test, run: &Run, problems: &mut Vec<Problem>) {
     }
     for waiting in run.summary().waiting {
         let step = &waiting.step.step;
-        if test.expected.steps.get(step).is_some_and(|expected| run.step_status(step) == Some(*expected)) {
+        let is_said = match waiting.step.is_undo {
+            true => test.expected.contained.is_some(),
+            false => {
+                test.expected.steps.get(step).is_some_and(|expected| run.step_status(step) == Some(*expected))
+            }
+        };
+        if is_said {
             continue;
         }
+        let step = mocked(&waiting.step);
         let problem = match &waiting.reason {
             WaitingFor::Approval { ask, .. } => {
                 let help = format!("approvals: {{ {step}: {{ decision: approve, by: ana, reason: ... }} }}");
                 Problem::new(format!("`{step}` waits for an answer: {ask}")).help(help)
             }
             WaitingFor::Resolution { message } => {
+                let expect = match step.is_undo {
+                    true => "contained: { ... }".to_owned(),
+                    false => format!("status: {{ {step}: in_doubt }}"),
+                };
                 let help = format!(
-                    "expect: {{ status: {{ {step}: in_doubt }} }}, or resolve: {{ {step}: {{ resolution: ok, by: ana, reason: ... }} }}"
+                    "expect: {{ {expect} }}, or resolve: {{ {step}: {{ resolution: ok, by: ana, reason: ... }} }}"
                 );
                 Problem::new(format!("`{step}` is in doubt: {message}")).help(help)
             }
@@ -231,6 +249,24 @@ fn errors(test: &Test, run: &Run, problems: &mut Vec<Problem>) {
             Some(got) => compare(expected, got, &place, problems),
             None => problems.push(Problem::new(format!("`{step}` has no error")).at(place.path)),
         }
+    }
+}
+
+/// What the run holds is what the test names, and nothing else.
+fn contained(test: &Test, run: &Run, problems: &mut Vec<Problem>) {
+    let Some(expected) = &test.expected.contained else { return };
+    let rows = run.summary().containments;
+    for (target, state) in expected {
+        let got = rows.iter().find(|row| row.target == *target).map_or("nothing", |row| row.state.as_str());
+        if got != state.as_str() {
+            let problem = Problem::difference(format!("what holds `{target}`"), state.as_str(), got);
+            problems.push(problem.at(format!("/expect/contained/{target}")));
+        }
+    }
+    for row in rows.iter().filter(|row| !expected.contains_key(&row.target)) {
+        let what =
+            format!("`{}` is contained ({}), and the test does not say so", row.target, row.state.as_str());
+        problems.push(Problem::new(what).at("/expect/contained"));
     }
 }
 

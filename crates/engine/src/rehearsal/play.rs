@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use expr::Condition;
 use model::{
-    Event, Outcome, Record, RunId, RunStatus, StepId, StepKey, Timestamp, Trigger, TriggerKind, WaitingFor,
+    Containment, ContainmentState, Event, Outcome, Record, RunId, RunStatus, StepId, StepKey, Timestamp,
+    Trigger, TriggerKind, WaitingFor,
 };
 use workflow::{Step, Workflow};
 
@@ -36,6 +37,8 @@ pub(super) struct Played {
     /// How many of the answers and resolutions of each step were used.
     pub(super) answered: BTreeMap<StepKey, usize>,
     pub(super) resolved: BTreeMap<StepKey, usize>,
+    /// The steps whose effect a person wanted undone.
+    pub(super) undone: BTreeSet<StepKey>,
     pub(super) was_told_to_cancel: bool,
     pub(super) has_crashed: bool,
     /// The steps whose calls the test has no mock for: the run could not go on.
@@ -126,8 +129,8 @@ fn see_what_happens(step: &mut Step, key: StepKey, test: &Test) {
     look.verify.output = None;
 }
 
-/// Under which name a test says what is answered.
-fn mocked(key: &StepKey) -> StepKey {
+/// Under which name a test says what is answered, and by whom.
+pub(super) fn mocked(key: &StepKey) -> StepKey {
     StepKey { item: None, ..key.clone() }
 }
 
@@ -157,6 +160,7 @@ impl Played {
             calls: BTreeMap::new(),
             answered: BTreeMap::new(),
             resolved: BTreeMap::new(),
+            undone: BTreeSet::new(),
             was_told_to_cancel: false,
             has_crashed: false,
             stuck: BTreeSet::new(),
@@ -228,8 +232,8 @@ impl Stage<'_> {
         }
         let step = command.step.step.clone();
         *self.played.calls.entry(command.node.name.clone()).or_default() += 1;
-        if !self.played.has_crashed && self.test.crash.as_ref() == Some(&step) {
-            self.crash(&step);
+        if !self.played.has_crashed && self.test.crash.as_ref() == Some(&mocked(&command.step)) {
+            self.crash(&command.step);
             return true;
         }
         let Some(Reply { outcome, takes, .. }) = self.reply(&command) else {
@@ -310,7 +314,7 @@ impl Stage<'_> {
     }
 
     /// The process dies, another one reads the journal, and is told so.
-    fn crash(&mut self, step: &StepId) {
+    fn crash(&mut self, step: &StepKey) {
         self.played.has_crashed = true;
         self.under_way.clear();
         self.note(format!("the process dies after `{step}` was sent, and another one takes over"));
@@ -323,9 +327,7 @@ impl Stage<'_> {
     /// Jumps to what is due next, and no further than the test lets the clock run.
     fn pass_time(&mut self) -> bool {
         let word = self.next_word().map(|word| word.due);
-        let is_at_its_end = self.run.status().is_finished() && self.under_way.is_empty() && word.is_none();
-        if is_at_its_end && self.test.advance.is_none() {
-            // What it holds is undone when the test lets the clock run on.
+        if word.is_none() && self.test.advance.is_none() && self.is_at_its_end() {
             return false;
         }
         let call = self.under_way.values().map(|call| call.ends_at).min();
@@ -341,14 +343,27 @@ impl Stage<'_> {
         true
     }
 
-    /// While nothing else is to come, a question lapses only where the test says so.
+    /// Whether the run has finished, and nothing goes on by itself: what it holds is undone when the test lets the clock
+    /// run on, or a person wants it.
+    fn is_at_its_end(&self) -> bool {
+        let is_under_way = |row: &Containment| row.state == ContainmentState::Undoing;
+        self.run.status().is_finished()
+            && self.under_way.is_empty()
+            && !self.run.summary().containments.iter().any(is_under_way)
+    }
+
+    /// While nothing else is to come, a question lapses only where the test says so, and nothing is undone for its time
+    /// while people are waited for.
     fn may_pass(&self, at: Timestamp) -> bool {
         let lapses = |waiting: model::Waiting| {
             let WaitingFor::Approval { expires_at, .. } = waiting.reason else { return false };
             expires_at == Some(at)
-                && !matches!(self.test.answers.get(&waiting.step.step), Some(Answers::Expire))
+                && !matches!(self.test.answers.get(&mocked(&waiting.step)), Some(Answers::Expire))
         };
-        self.test.advance.is_some() || !self.run.summary().waiting.into_iter().any(lapses)
+        let summary = self.run.summary();
+        let ends =
+            !summary.waiting.is_empty() && summary.containments.iter().any(|row| row.until == Some(at));
+        self.test.advance.is_some() || !ends && !summary.waiting.into_iter().any(lapses)
     }
 
     fn tell(&mut self, input: Input) -> Result<(), Rejected> {
@@ -366,7 +381,8 @@ impl Stage<'_> {
                 self.doubted.insert(step.clone(), record.at);
             }
         }
-        self.played.story.extend(records.iter().map(|record| story::line(record, START)));
+        let told = records.iter().filter(|record| !story::is_repeated(&record.event));
+        self.played.story.extend(told.map(|record| story::line(record, START)));
         self.played.journal.extend(records);
     }
 

@@ -11,6 +11,11 @@ pub(super) fn line(record: &Record, start: Timestamp) -> String {
     note(record.at, start, tell(&record.event, start))
 }
 
+/// Whether it says no more than the line before: that somebody looks once more, and sees nothing.
+pub(super) fn is_repeated(event: &Event) -> bool {
+    matches!(event, Event::LookStarted { .. } | Event::LookedInVain { look: 2.., failure: None, .. })
+}
+
 /// A line about something that is no fact of the run.
 pub(super) fn note(at: Timestamp, start: Timestamp, text: impl fmt::Display) -> String {
     format!("{:>7}  {}", clock(at, start), summary::line(&text.to_string()))

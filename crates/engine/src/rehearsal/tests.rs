@@ -13,11 +13,15 @@ mod findings;
 mod journal;
 mod plays;
 mod time;
+mod undo;
 
-const NODES: [&str; 6] = [
+const NODES: [&str; 9] = [
     "node: webhook\nsummary: x\ntrigger: webhook\ninputs:\n  path: { type: string, required: true, summary: x }\n",
     "node: look\nsummary: looks\neffect: read\non_doubt: retry\ninputs:\n  at: { type: any, summary: x }\nrequest: { method: GET, path: /x }\noutput: { name: \"{{ response.json.name }}\", \"score?\": \"{{ response.json.score }}\" }\n",
     "node: act\nsummary: acts\neffect: disrupt\non_doubt: ask\nrequest: { method: POST, path: /x }\ntarget: \"host/{{ inputs.on }}\"\ninputs:\n  on: { type: string, required: true, summary: x }\n",
+    "node: seen\nsummary: looks\neffect: read\non_doubt: retry\nrequest: { method: GET, path: /x }\noutput: { found: \"{{ response.json.found }}\" }\ninputs:\n  key: { type: string, required: true, summary: x }\n",
+    "node: hold\nsummary: holds\neffect: disrupt\non_doubt: verify\nverify: { uses: seen, with: { key: \"{{ call.key }}\" }, expect: output.found, every: 5s, within: 12s }\nundo: { uses: free, with: { on: \"{{ inputs.on }}\" } }\nrequest: { method: POST, path: /x }\ntarget: \"host/{{ inputs.on }}/network\"\ninputs:\n  on: { type: string, required: true, summary: x }\n",
+    "node: free\nsummary: frees\neffect: write\non_doubt: ask\nrequest: { method: POST, path: /x }\noutput: { on: \"{{ inputs.on }}\" }\ninputs:\n  on: { type: string, required: true, summary: x }\n",
     "node: note\nsummary: notes\neffect: write\non_doubt: retry\nrequest: { method: POST, path: /x }\ninputs:\n  text: { type: string, required: true, summary: x }\n",
     "node: workflow\nsummary: calls\neffect: read\non_doubt: retry\nengine: workflow\ninputs:\n  workflow: { type: string, required: true, summary: x }\n  inputs: { type: object, default: {}, summary: x }\n",
     "node: set\nsummary: sets\neffect: read\non_doubt: retry\nengine: set\n",

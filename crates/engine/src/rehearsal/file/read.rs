@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use model::{Mode, StepId, StepKey, TriggerKind};
+use model::{Mode, StepKey, TriggerKind};
 use serde_json::Value;
 use workflow::yaml::{Document, Node, Object, suggest};
 use workflow::{Diagnostic, Diagnostics, Rule, Step, Workflow};
@@ -17,7 +17,7 @@ use workflow::{Diagnostic, Diagnostics, Rule, Step, Workflow};
 use super::{Mock, Test};
 use crate::rehearsal::Alerts;
 
-const TEST_KEYS: [&str; 12] = [
+const TEST_KEYS: [&str; 13] = [
     "name",
     "alert",
     "inputs",
@@ -26,6 +26,7 @@ const TEST_KEYS: [&str; 12] = [
     "mock",
     "approvals",
     "resolve",
+    "undo",
     "cancel",
     "crash",
     "advance",
@@ -125,6 +126,7 @@ impl Reader<'_> {
             mocks,
             answers,
             resolutions,
+            undos: object.get("undo").map(|node| self.undos(&node)).unwrap_or_default(),
             cancel: object.get("cancel").and_then(|node| people::cancel(&node)),
             advance: object.get("advance").and_then(|node| node.time_limit()),
             crash: object.get("crash").and_then(|node| self.crash(&node)),
@@ -182,13 +184,12 @@ impl Reader<'_> {
         entries
             .filter_map(|(name, node)| {
                 let step = self.mocked_step(name, &node)?;
-                let key = StepKey { is_undo: name.ends_with(UNDO), ..StepKey::from(step.id.clone()) };
-                Some((key, world::mock(&node, step)?))
+                Some((key(name, step), world::mock(&node, step)?))
             })
             .collect()
     }
 
-    fn crash(&self, node: &Node<'_>) -> Option<StepId> {
+    fn crash(&self, node: &Node<'_>) -> Option<StepKey> {
         let at = node.object(&["at"])?.require("at")?;
         let text = at.string()?;
         let Some(name) = text.strip_suffix(".sent") else {
@@ -199,7 +200,7 @@ impl Reader<'_> {
             );
             return None;
         };
-        self.called_step(name, &at, at.at()).map(|step| step.id.clone())
+        self.called_step(name, &at, at.at()).map(|step| key(name, step))
     }
 
     /// A step by its name, which stands at this place.
@@ -215,26 +216,24 @@ impl Reader<'_> {
 
     /// A step by its name, which something outside of the run performs.
     fn mocked_step(&self, name: &str, node: &Node<'_>) -> Option<&Step> {
-        if let Some(name) = name.strip_suffix(UNDO) {
-            return self.undo(name, node);
-        }
-        let step = self.step(name, node, node.key_at())?;
+        let step = self.step_or_undo(name, node, node.key_at())?;
         if step.callee().is_some() { Some(step) } else { self.called_step(name, node, node.key_at()) }
     }
 
-    /// The step that undoes another one.
-    fn undo(&self, name: &str, node: &Node<'_>) -> Option<&Step> {
-        let inverse = self.step(name, node, node.key_at())?.inverse.as_deref();
+    /// A step by its name, or the one that undoes it by its name and `.undo`.
+    fn step_or_undo(&self, name: &str, node: &Node<'_>, at: Range<usize>) -> Option<&Step> {
+        let Some(name) = name.strip_suffix(UNDO) else { return self.step(name, node, at) };
+        let inverse = self.step(name, node, at.clone())?.inverse.as_deref();
         if inverse.is_none() {
             let message = format!("nothing undoes the step `{name}`");
-            node.report(Diagnostic::new(Rule::WRONG_STEP, node.key_at(), message));
+            node.report(Diagnostic::new(Rule::WRONG_STEP, at, message));
         }
         inverse
     }
 
     /// A step by its name, whose node calls another system.
     fn called_step(&self, name: &str, node: &Node<'_>, at: Range<usize>) -> Option<&Step> {
-        let step = self.step(name, node, at.clone())?;
+        let step = self.step_or_undo(name, node, at.clone())?;
         if step.node.engine_node().is_some() {
             let message = format!("the step `{name}` calls nobody: the engine performs `{}`", step.node.name);
             node.report(Diagnostic::new(Rule::WRONG_STEP, at, message));
@@ -242,4 +241,9 @@ impl Reader<'_> {
         }
         Some(step)
     }
+}
+
+/// The step, or what undoes it, as the test names it.
+fn key(name: &str, step: &Step) -> StepKey {
+    StepKey { is_undo: name.ends_with(UNDO), ..StepKey::from(step.id.clone()) }
 }

@@ -1,10 +1,10 @@
 //! What people say in a test, and when.
 
-use model::{Person, StepKey, Timestamp, WaitingFor};
+use model::{ContainmentState, Person, StepKey, Timestamp, WaitingFor};
 
-use super::{START, Stage};
+use super::{START, Stage, mocked};
 use crate::rehearsal::Problem;
-use crate::rehearsal::file::{Answer, Answers, Cancel, Resolved};
+use crate::rehearsal::file::{Answer, Answers, Cancel, Resolved, Undone};
 use crate::{Input, Rejected};
 
 /// What a person says.
@@ -17,6 +17,7 @@ pub(super) struct Word<'a> {
 enum Said<'a> {
     Answer(StepKey, &'a Answer),
     Resolved(StepKey, &'a Resolved),
+    Undone(StepKey, &'a Undone),
     Cancel(&'a Cancel),
 }
 
@@ -25,6 +26,7 @@ impl<'a> Stage<'a> {
     pub(super) fn next_word(&self) -> Option<Word<'a>> {
         let mut words = self.answers();
         words.extend(self.resolutions());
+        words.extend(self.undos());
         if let Some(cancel) = self.test.cancel.as_ref().filter(|_| !self.played.was_told_to_cancel) {
             words.push(Word { due: START.after(cancel.after), said: Said::Cancel(cancel) });
         }
@@ -38,7 +40,7 @@ impl<'a> Stage<'a> {
         }
         let waiting = self.waiting(|reason| matches!(reason, WaitingFor::Approval { .. }));
         let asked = self.asked.iter().filter_map(|(step, asked_at)| {
-            let Some(Answers::Given(answers)) = test.answers.get(&step.step) else { return None };
+            let Some(Answers::Given(answers)) = test.answers.get(&mocked(step)) else { return None };
             let answer = answers.get(self.played.answered.get(step).copied().unwrap_or_default())?;
             let due = match answer.after {
                 Some(after) => asked_at.after(after),
@@ -58,11 +60,26 @@ impl<'a> Stage<'a> {
         let waiting = self.waiting(|reason| matches!(reason, WaitingFor::Resolution { .. }));
         let in_doubt = waiting.into_iter().filter_map(|step| {
             let used = self.played.resolved.get(&step).copied().unwrap_or_default();
-            let resolved = test.resolutions.get(&step.step)?.get(used)?;
+            let resolved = test.resolutions.get(&mocked(&step))?.get(used)?;
             let due = self.doubted.get(&step).map_or(self.now, |at| at.after(resolved.after));
             Some(Word { due, said: Said::Resolved(step, resolved) })
         });
         in_doubt.collect()
+    }
+
+    fn undos(&self) -> Vec<Word<'a>> {
+        let test = self.test;
+        if test.undos.is_empty() {
+            return Vec::new();
+        }
+        let held = self.run.summary().containments.into_iter();
+        // Nobody undoes what is still being done.
+        let held = held.filter(|row| row.state != ContainmentState::Sending);
+        let wanted = held.filter(|row| !self.played.undone.contains(&row.step)).filter_map(|row| {
+            let undone = test.undos.get(&row.step.step)?;
+            Some(Word { due: row.since.after(undone.after), said: Said::Undone(row.step, undone) })
+        });
+        wanted.collect()
     }
 
     fn waiting(&self, is_wanted: fn(&WaitingFor) -> bool) -> Vec<StepKey> {
@@ -78,6 +95,7 @@ impl<'a> Stage<'a> {
         match word.said {
             Said::Answer(step, answer) => self.answer(step, answer),
             Said::Resolved(step, resolved) => self.resolve(step, resolved),
+            Said::Undone(step, undone) => self.undo(step, undone),
             Said::Cancel(cancel) => self.cancel(cancel),
         }
         true
@@ -85,7 +103,10 @@ impl<'a> Stage<'a> {
 
     fn answer(&mut self, step: StepKey, answer: &Answer) {
         *self.played.answered.entry(step.clone()).or_default() += 1;
-        let asked = self.run.workflow().step(&step.step).and_then(|step| step.approval.as_ref());
+        let workflow = self.run.workflow();
+        let asking = workflow.step(&step.step);
+        let asking = if step.is_undo { asking.and_then(|step| step.inverse.as_deref()) } else { asking };
+        let asked = asking.and_then(|step| step.approval.as_ref());
         let asked = asked.and_then(|approval| approval.from.role.clone());
         let roles = answer.roles.clone().unwrap_or_else(|| asked.into_iter().collect());
         let by = Person { name: answer.by.clone(), via: None, roles };
@@ -105,7 +126,7 @@ impl<'a> Stage<'a> {
             (Ok(()), true) => format!("the answer of `{by}` to `{step}` was taken, and should be refused"),
             (Err(rejected), false) => format!("the answer of `{by}` to `{step}` was refused: {rejected}"),
         };
-        self.played.problems.push(Problem::new(problem).at(format!("/approvals/{}", step.step)));
+        self.played.problems.push(Problem::new(problem).at(format!("/approvals/{}", mocked(step))));
     }
 
     fn resolve(&mut self, step: StepKey, resolved: &Resolved) {
@@ -116,7 +137,18 @@ impl<'a> Stage<'a> {
         let name = step.clone();
         if let Err(rejected) = self.tell(Input::Resolved { step, resolution, by, reason }) {
             let problem = format!("what `{}` says about `{name}` was refused: {rejected}", resolved.by);
-            self.played.problems.push(Problem::new(problem).at(format!("/resolve/{}", name.step)));
+            self.played.problems.push(Problem::new(problem).at(format!("/resolve/{}", mocked(&name))));
+        }
+    }
+
+    fn undo(&mut self, step: StepKey, undone: &Undone) {
+        self.played.undone.insert(step.clone());
+        let role = self.run.resolver_role(&step).map(str::to_owned);
+        let by = Person { name: undone.by.clone(), via: None, roles: role.into_iter().collect() };
+        let (name, reason, is_done) = (step.clone(), undone.reason.clone(), undone.is_done);
+        if let Err(rejected) = self.tell(Input::Undo { step, is_done, by, reason }) {
+            let problem = format!("`{}` could not have `{name}` undone: {rejected}", undone.by);
+            self.played.problems.push(Problem::new(problem).at(format!("/undo/{}", name.step)));
         }
     }
 

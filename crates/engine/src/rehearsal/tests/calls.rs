@@ -111,7 +111,7 @@ tests:
     4 |   - { name: a, mock: { call: { items: [] }, each: { items: [{ ouput: {} }] } }, expect: {} }
       |                                                                                 ^^^^^^
       |
-      = help: say at least one of starts, status, calls, outputs, inputs, errors, journal
+      = help: say at least one of starts, status, calls, outputs, inputs, errors, contained, journal
     ");
 }
 

@@ -82,7 +82,7 @@ fn a_mistake_about_what_people_say_has_its_place() {
   - name: a
     expect: { starts: true }
 "#), @"
-    error[wrong-step]: nobody is asked before the step `host`
+    error[wrong-step]: nobody is asked before `host`
       --> contain.test.yaml:10:18
        |
     10 |     approvals: { host: { decision: approve, by: ana }, block: { decision: yes, by: ana } }
@@ -169,7 +169,7 @@ fn a_mistake_about_what_is_expected_has_its_place() {
     12 |     expect: {}
        |     ^^^^^^
        |
-       = help: say at least one of starts, status, calls, outputs, inputs, errors, journal
+       = help: say at least one of starts, status, calls, outputs, inputs, errors, contained, journal
 
     error[unknown-key]: there is no key `expects` here
       --> contain.test.yaml:13:5

@@ -107,7 +107,7 @@ fn a_mistake_about_a_fact_has_its_place() {
     11 |       journal: [blok asked, block asks, block, block aproved by ana, block stopped by nobody]
        |                                         ^^^^^
        |
-       = help: there are 27 of them; the closest: ok, due, alarm
+       = help: there are 28 of them; the closest: ok, due, alarm
 
     error[unknown-fact]: `aproved by ana` is nothing that can be said in a journal
       --> contain.test.yaml:11:48

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use expr::duration;
-use model::{RunStatus, StepId, StepStatus};
+use model::{ContainmentState, RunStatus, StepId, StepStatus};
 use serde_json::Value;
 use workflow::yaml::{Node, suggest};
 use workflow::{Diagnostic, Rule, Step};
@@ -14,7 +14,8 @@ use super::world::{CLASSES, class};
 use crate::rehearsal::facts::{self, NoFact};
 use crate::rehearsal::file::{Expected, Fact};
 
-const EXPECT_KEYS: [&str; 7] = ["starts", "status", "calls", "outputs", "inputs", "errors", "journal"];
+const EXPECT_KEYS: [&str; 8] =
+    ["starts", "status", "calls", "outputs", "inputs", "errors", "contained", "journal"];
 /// The key under `status` that is about the run and not about a step.
 const RUN: &str = "run";
 
@@ -35,6 +36,7 @@ impl Reader<'_> {
             outputs: object.get("outputs").map(|node| self.outputs(&node)).unwrap_or_default(),
             inputs: object.get("inputs").map(|node| self.parts(&node, is_map)).unwrap_or_default(),
             errors: object.get("errors").map(|node| self.parts(&node, is_error)).unwrap_or_default(),
+            contained: object.get("contained").map(|node| contained(&node)),
             journal: object.get("journal").map(|node| self.facts(&node)).unwrap_or_default(),
         })
     }
@@ -109,7 +111,9 @@ impl Reader<'_> {
             None => Some(step.node.name.clone()),
             Some(_) => step.callee().map(str::to_owned),
         };
-        let known: BTreeSet<String> = self.workflow.steps.iter().filter_map(called).collect();
+        let steps = || self.workflow.steps.iter();
+        let inverses = steps().filter_map(|step| Some(step.inverse.as_ref()?.node.name.clone()));
+        let known: BTreeSet<String> = steps().filter_map(called).chain(inverses).collect();
         let mut calls = BTreeMap::new();
         for (name, node) in node.entries() {
             if !known.contains(name) {
@@ -133,6 +137,13 @@ impl Reader<'_> {
         let outputs = node.entries().into_iter();
         outputs.map(|(name, node)| (name.to_owned(), node.value().clone())).collect()
     }
+}
+
+/// All that the run has to hold, by its target.
+fn contained(node: &Node<'_>) -> BTreeMap<String, ContainmentState> {
+    let states = CONTAINMENT_STATES.map(|state| (state.as_str(), state));
+    let entries = node.entries().into_iter();
+    entries.filter_map(|(target, node)| Some((target.to_owned(), node.one_of(&states)?))).collect()
 }
 
 fn is_map(node: &Node<'_>) -> bool {
@@ -175,4 +186,14 @@ const STEP_STATUSES: [StepStatus; 11] = [
     StepStatus::InDoubt,
     StepStatus::Cancelled,
     StepStatus::Undone,
+];
+
+const CONTAINMENT_STATES: [ContainmentState; 7] = [
+    ContainmentState::Sending,
+    ContainmentState::InDoubt,
+    ContainmentState::Holding,
+    ContainmentState::UndoAsked,
+    ContainmentState::Undoing,
+    ContainmentState::UndoFailing,
+    ContainmentState::UndoInDoubt,
 ];

@@ -2,21 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use model::{Decision, Resolution, StepId};
+use model::{Decision, Resolution, StepId, StepKey};
 use workflow::yaml::Node;
 use workflow::{Diagnostic, OnDoubt, Rule};
 
-use super::Reader;
-use crate::rehearsal::file::{Answer, Answers, Cancel, Resolved};
+use super::{Reader, key};
+use crate::rehearsal::file::{Answer, Answers, Cancel, Resolved, Undone};
 
 impl Reader<'_> {
-    pub(super) fn answers(&self, node: &Node<'_>) -> BTreeMap<StepId, Answers> {
+    pub(super) fn answers(&self, node: &Node<'_>) -> BTreeMap<StepKey, Answers> {
         let entries = node.entries().into_iter();
         entries
             .filter_map(|(name, node)| {
-                let step = self.step(name, &node, node.key_at())?;
+                let step = self.step_or_undo(name, &node, node.key_at())?;
                 let Some(approval) = &step.approval else {
-                    let message = format!("nobody is asked before the step `{name}`");
+                    let message = format!("nobody is asked before `{name}`");
                     node.report(Diagnostic::new(Rule::WRONG_STEP, node.key_at(), message));
                     return None;
                 };
@@ -25,12 +25,12 @@ impl Reader<'_> {
                     let message = format!("the question of `{name}` never lapses: it has no `expires`");
                     node.report(Diagnostic::new(Rule::WRONG_VALUE, node.at(), message));
                 }
-                Some((step.id.clone(), answers))
+                Some((key(name, step), answers))
             })
             .collect()
     }
 
-    pub(super) fn resolutions(&self, node: &Node<'_>) -> BTreeMap<StepId, Vec<Resolved>> {
+    pub(super) fn resolutions(&self, node: &Node<'_>) -> BTreeMap<StepKey, Vec<Resolved>> {
         let entries = node.entries().into_iter();
         entries
             .filter_map(|(name, node)| {
@@ -40,7 +40,21 @@ impl Reader<'_> {
                         format!("the step `{name}` is never in doubt: `{}` is run again", step.node.name);
                     node.report(Diagnostic::new(Rule::WRONG_STEP, node.key_at(), message));
                 }
-                Some((step.id.clone(), one_or_more(&node, resolved)?))
+                Some((key(name, step), one_or_more(&node, resolved)?))
+            })
+            .collect()
+    }
+
+    pub(super) fn undos(&self, node: &Node<'_>) -> BTreeMap<StepId, Undone> {
+        let entries = node.entries().into_iter();
+        entries
+            .filter_map(|(name, node)| {
+                let step = self.step(name, &node, node.key_at())?;
+                if step.inverse.is_none() {
+                    let message = format!("nothing undoes the step `{name}`");
+                    node.report(Diagnostic::new(Rule::WRONG_STEP, node.key_at(), message));
+                }
+                Some((step.id.clone(), undone(&node)?))
             })
             .collect()
     }
@@ -83,6 +97,15 @@ fn resolved(node: &Node<'_>) -> Option<Resolved> {
     let reason = object.require("reason").and_then(|node| node.string());
     let after = object.get("after").and_then(|node| node.duration()).unwrap_or_default();
     Some(Resolved { resolution: resolution?, by: by?.to_owned(), reason: reason?.to_owned(), after })
+}
+
+fn undone(node: &Node<'_>) -> Option<Undone> {
+    let object = node.object(&["by", "reason", "after", "done"])?;
+    let by = object.require("by").and_then(|node| node.string());
+    let reason = object.require("reason").and_then(|node| node.string());
+    let after = object.get("after").and_then(|node| node.duration()).unwrap_or_default();
+    let is_done = object.get("done").and_then(|node| node.bool()).unwrap_or(false);
+    Some(Undone { by: by?.to_owned(), reason: reason?.to_owned(), after, is_done })
 }
 
 pub(super) fn cancel(node: &Node<'_>) -> Option<Cancel> {
