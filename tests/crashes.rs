@@ -1,11 +1,11 @@
 //! Nothing is lost and nothing is done twice when the process dies.
 
 use lab::faults::Kind;
-use lab::{Fault, System};
+use lab::{Execd, Fault, System};
 use model::{RunStatus, WaitingFor};
 use serde_json::json;
 
-use crate::world::{World, alert};
+use crate::world::{World, alert, repository};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_waits_survives_a_kill_and_goes_on_after_the_restart() {
@@ -20,6 +20,18 @@ async fn a_run_that_waits_survives_a_kill_and_goes_on_after_the_restart() {
     assert_eq!((world.lab.active_responses().len(), world.lab.cases().len()), (1, 1));
 }
 
+/// A world whose server does not look for long whether something was done, and whose agents take everything and do
+/// nothing.
+async fn without_evidence() -> World {
+    let shipped =
+        std::fs::read_to_string(repository().join("workflows/contain_ssh_bruteforce.yaml")).unwrap();
+    let quick = shipped.replace("every: 2s, within: 2m", "every: 50ms, within: 300ms");
+    assert_ne!(quick, shipped, "the shipped playbook looks for two minutes");
+    let world = World::with(lab::Settings::default(), &[("contain_ssh_bruteforce.yaml", &quick)]).await;
+    world.lab.set_agent_execd("001", Execd::Ignoring).unwrap();
+    world
+}
+
 /// Kills the server right after the active response has left and before its answer has come; then starts it again.
 async fn die_in_the_middle(world: &mut World) -> String {
     let run = world.post_alert().await;
@@ -30,10 +42,26 @@ async fn die_in_the_middle(world: &mut World) -> String {
     world.kill().await;
     world.lab.clear_faults();
     world.start().await;
+    run
+}
+
+/// The same where nothing shows afterwards that it was done.
+async fn die_in_doubt(world: &mut World) -> String {
+    let run = die_in_the_middle(world).await;
     let summary = world.settled(&run).await;
     assert!(matches!(summary.waiting[0].reason, WaitingFor::Resolution { .. }), "{summary:?}");
     assert_eq!(world.containment_requests(), 1, "nobody knows whether it happened, so nothing is sent again");
     run
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_containment_whose_answer_nobody_saw_is_found_after_the_restart_and_not_sent_again() {
+    let mut world = World::new().await;
+    let run = die_in_the_middle(&mut world).await;
+    let summary = world.settled(&run).await;
+    assert_eq!(summary.status, RunStatus::Succeeded, "{summary:?}");
+    assert_eq!(world.containment_requests(), 1);
+    assert!(summary.containments[0].verified_at.is_some(), "{summary:?}");
 }
 
 async fn resolve(world: &World, run: &str, resolution: &str) {
@@ -44,8 +72,8 @@ async fn resolve(world: &World, run: &str, resolution: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_containment_whose_outcome_nobody_saw_is_in_doubt_until_somebody_says_that_it_happened() {
-    let mut world = World::new().await;
-    let run = die_in_the_middle(&mut world).await;
+    let mut world = without_evidence().await;
+    let run = die_in_doubt(&mut world).await;
     resolve(&world, &run, "ok").await;
     assert_eq!(world.settled(&run).await.status, RunStatus::Succeeded);
     assert_eq!(world.containment_requests(), 1);
@@ -55,8 +83,8 @@ async fn a_containment_whose_outcome_nobody_saw_is_in_doubt_until_somebody_says_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn or_that_it_failed() {
-    let mut world = World::new().await;
-    let run = die_in_the_middle(&mut world).await;
+    let mut world = without_evidence().await;
+    let run = die_in_doubt(&mut world).await;
     resolve(&world, &run, "failed").await;
     assert_eq!(world.settled(&run).await.status, RunStatus::Failed);
     assert_eq!(world.containment_requests(), 1);
@@ -64,16 +92,16 @@ async fn or_that_it_failed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn or_that_it_is_to_be_sent_again() {
-    let mut world = World::new().await;
-    let run = die_in_the_middle(&mut world).await;
+    let mut world = without_evidence().await;
+    let run = die_in_doubt(&mut world).await;
     resolve(&world, &run, "send-again").await;
     assert_eq!(world.settled(&run).await.status, RunStatus::Succeeded);
     assert_eq!(world.containment_requests(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_breaks_after_the_effect_is_in_doubt_without_any_crash() {
-    let world = World::new().await;
+async fn a_connection_that_breaks_where_nothing_was_done_is_in_doubt_without_any_crash() {
+    let world = without_evidence().await;
     let run = world.post_alert().await;
     world.settled(&run).await;
     world.lab.order(Fault::once(System::Wazuh, "PUT", "/active-response", Kind::DropAfter));

@@ -8,7 +8,7 @@ use engine::rehearsal::rehearse;
 use libfuzzer_sys::fuzz_target;
 use workflow::{Catalog, Draft};
 
-const NODES: [&str; 9] = [
+const NODES: [&str; 14] = [
     include_str!("../../../nodes/core/approval.yaml"),
     include_str!("../../../nodes/core/delay.yaml"),
     include_str!("../../../nodes/core/http.yaml"),
@@ -17,7 +17,12 @@ const NODES: [&str; 9] = [
     include_str!("../../../nodes/core/webhook.yaml"),
     include_str!("../../../nodes/core/workflow.yaml"),
     include_str!("../../../nodes/wazuh/active_response.yaml"),
+    include_str!("../../../nodes/wazuh/block_ip.yaml"),
     include_str!("../../../nodes/wazuh/get_agent.yaml"),
+    include_str!("../../../nodes/wazuh/isolate_host.yaml"),
+    include_str!("../../../nodes/wazuh/release_host.yaml"),
+    include_str!("../../../nodes/wazuh/unblock_ip.yaml"),
+    include_str!("../../../nodes/wazuh_indexer/find_active_response.yaml"),
 ];
 
 static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
