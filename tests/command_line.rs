@@ -24,8 +24,10 @@ async fn the_demo_runs_the_whole_loop() {
         "SIGKILL",
         "the run still waits",
         "approved by",
-        "sent to agent 001",
+        "taken: somebody looks whether it was done",
+        "is blocked on web-01 for 24h",
         "The case in TheHive",
+        "agent/001/ip/203.0.113.9  holding",
     ] {
         assert!(text.contains(expected), "the demo does not show `{expected}`:\n{text}");
     }

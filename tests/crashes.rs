@@ -94,6 +94,7 @@ async fn or_that_it_failed() {
 async fn or_that_it_is_to_be_sent_again() {
     let mut world = without_evidence().await;
     let run = die_in_doubt(&mut world).await;
+    world.lab.set_agent_execd("001", Execd::Enabled).unwrap();
     resolve(&world, &run, "send-again").await;
     assert_eq!(world.settled(&run).await.status, RunStatus::Succeeded);
     assert_eq!(world.containment_requests(), 2);

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::cli::DemoOptions;
 use crate::client::Client;
+use crate::contained;
 use crate::people;
 use crate::run::user;
 use crate::show;
@@ -68,6 +69,8 @@ pub(crate) async fn demo(options: &DemoOptions) -> anyhow::Result<bool> {
     if responses.is_empty() {
         show::say(format_args!("nothing"));
     }
+    show::say(format_args!("\nWhat is contained\n"));
+    contained::contained(&server.client()?).await?;
     server.stop().await?;
     Ok(summary.status == RunStatus::Succeeded)
 }

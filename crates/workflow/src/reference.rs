@@ -122,13 +122,17 @@ impl Manifest {
             }
             Some(Effect::Read | Effect::Write) | None => "",
         };
+        let undo = match &self.after.undo {
+            Some(_) if self.effect == Some(Effect::Disrupt) => "  undo: { after: 24h }\n",
+            Some(_) | None => "",
+        };
         let mut step = format!("- id: {name}\n  uses: {}\n{effect}", self.name);
         if !inputs.is_empty() {
             let with = serde_yaml::to_string(inputs).ok()?;
             let lines: String = with.lines().map(|line| format!("    {line}\n")).collect();
             step.push_str(&format!("  with:\n{lines}"));
         }
-        Some(step + gate)
+        Some(step + gate + undo)
     }
 }
 
