@@ -6,11 +6,16 @@ use lab::faults::Kind;
 use lab::{Fault, System};
 use model::{RunStatus, WaitingFor};
 
-use crate::world::{World, alert};
+use crate::world::{World, alert, repository};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_containment_that_was_under_way_in_a_backup_is_in_doubt_after_the_restore() {
-    let mut world = World::new().await;
+    let shipped =
+        std::fs::read_to_string(repository().join("workflows/contain_ssh_bruteforce.yaml")).unwrap();
+    let blind = shipped.replace("verify: { every: 2s, within: 2m }", "verify: false");
+    assert_ne!(blind, shipped, "the shipped playbook looks whether it happened");
+    let playbooks = [("contain_ssh_bruteforce.yaml", blind.as_str())];
+    let mut world = World::with(lab::Settings::default(), &playbooks).await;
     let run = world.post_alert().await;
     world.settled(&run).await;
     let slow = Kind::Delay { ms: 600_000 };
@@ -46,6 +51,28 @@ async fn a_containment_that_was_under_way_in_a_backup_is_in_doubt_after_the_rest
     let (code, text) = world.run(&["resolve", &run, "block", "ok", "--why", "seen on web-01"]).await;
     assert_eq!(code, 0, "{text}");
     assert_eq!(world.settled(&run).await.status, RunStatus::Succeeded);
+    assert_eq!(world.containment_requests(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_containment_that_can_be_looked_for_is_found_after_the_restore_and_not_sent_again() {
+    let mut world = World::new().await;
+    let run = world.post_alert().await;
+    world.settled(&run).await;
+    let slow = Kind::Delay { ms: 600_000 };
+    world.lab.order(Fault::once(System::Wazuh, "PUT", "/active-response", slow));
+    assert_eq!(world.decide(&run, "block", "approve", "ana").await.status, 200);
+    world.contained(1).await;
+    let (code, text) = world.run_as("root", &["backup", "copy.tar"]).await;
+    assert_eq!(code, 0, "{text}");
+    world.kill().await;
+    world.lab.clear_faults();
+    std::fs::rename(world.folder.path().join("data"), world.folder.path().join("data.before")).unwrap();
+    let (code, text) = world.run(&["restore", "copy.tar"]).await;
+    assert_eq!(code, 0, "{text}");
+    world.start().await;
+    let summary = world.settled(&run).await;
+    assert_eq!(summary.status, RunStatus::Succeeded, "{summary:?}");
     assert_eq!(world.containment_requests(), 1);
 }
 

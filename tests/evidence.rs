@@ -7,7 +7,7 @@ use lab::faults::Kind;
 use lab::{Execd, Fault, Settings, System};
 use model::RunStatus;
 
-use crate::world::{World, eventually};
+use crate::world::{World, eventually, read_json, repository};
 
 const PLAYBOOK: &str = r##"
 workflow: isolate
@@ -95,5 +95,51 @@ async fn a_peer_that_is_slow_beyond_the_timeout_and_did_act_is_found() {
     let summary = world.settled(&run).await;
     assert_eq!(summary.status, RunStatus::Succeeded, "{summary:?}");
     world.lab.set_evidence_delay(Duration::ZERO);
+    released(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_shipped_playbook_blocks_is_listed_and_undone_by_a_person() {
+    let world = World::new().await;
+    let run = world.post_alert().await;
+    world.settled(&run).await;
+    assert_eq!(world.decide(&run, "block", "approve", "ana").await.status, 200);
+    assert_eq!(world.settled(&run).await.status, RunStatus::Succeeded);
+    let (code, listed) = world.run(&["contained"]).await;
+    assert!(code == 0 && listed.contains("agent/001/ip/203.0.113.9  holding"), "{listed}");
+    assert!(
+        listed.contains(", verified ") && listed.contains(&format!("portcullis undo {run} block")),
+        "{listed}"
+    );
+    let (code, text) = world.run(&["undo", &run, "block", "--why", "our own scanner"]).await;
+    assert_eq!(code, 0, "{text}");
+    eventually("nothing is contained", async || {
+        world.run(&["contained"]).await.1.contains("nothing is contained").then_some(())
+    })
+    .await;
+    let commands: Vec<String> = effects(&world).into_iter().map(|(command, _)| command).collect();
+    assert_eq!(commands, ["!portcullis-block", "!portcullis-unblock"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_under_ransomware_stays_isolated_until_a_person_says_that_it_is_clean() {
+    let shipped = std::fs::read_to_string(repository().join("workflows/isolate_ransomware.yaml")).unwrap();
+    let quick = shipped.replace("review_after: 24h", "review_after: 300ms");
+    assert_ne!(quick, shipped, "the shipped playbook asks after a day");
+    let world = World::with(Settings::default(), &[("isolate_ransomware.yaml", &quick)]).await;
+    let mut alert = read_json(&repository().join("examples/alerts/ransomware_files.json"));
+    alert["agent"]["id"] = "001".into();
+    let answer = world.post_hook(&alert).await;
+    let run = answer.body.pointer("/runs/0/run").unwrap().as_str().unwrap().to_owned();
+    world.settled(&run).await;
+    assert_eq!(world.decide(&run, "isolate", "approve", "ana").await.status, 200);
+    let summary = eventually("somebody is asked whether it is clean", async || {
+        let summary = world.summary(&run).await;
+        summary.waiting.iter().any(|waiting| waiting.step.to_string() == "isolate.undo").then_some(summary)
+    })
+    .await;
+    assert_eq!(summary.status, RunStatus::Succeeded, "{summary:?}");
+    assert_eq!(effects(&world).len(), 1, "the clock releases nothing");
+    assert_eq!(world.decide(&run, "isolate.undo", "approve", "ana").await.status, 200);
     released(&world).await;
 }

@@ -63,7 +63,7 @@ fn read_on_doubt(object: &Object<'_>, manifest: &Manifest, effect: Effect) -> Op
         let help = "write `ask`; or `same_key`, where the other side knows a call by a key in it";
         node.report(Diagnostic::new(Rule::WRONG_VALUE, node.at(), message).help(help));
     }
-    let reads_run = |node: Node<'_>| node.text().contains("run.id");
+    let reads_run = |node: Node<'_>| node.value().to_string().contains("run.id");
     if on_doubt == OnDoubt::SameKey && !object.get("with").is_some_and(reads_run) {
         let message = "`same_key` needs a key in the call: the same for each attempt, and for no other call";
         let help = "give it one, as in `headers: { Idempotency-Key: \"{{ run.id }}/ticket\" }`";

@@ -276,7 +276,9 @@ fn a_mistake_about_an_undo_has_its_place() {
 #[test]
 fn an_undo_that_no_test_shows_is_missing() {
     let playbook = load(HOLD);
-    let text = format!("{TOP}  - name: a\n    {YES}\n    advance: 25h\n    expect: {{ status: {{ isolate: undone }} }}\n");
+    let text = format!(
+        "{TOP}  - name: a\n    {YES}\n    advance: 25h\n    expect: {{ status: {{ isolate: undone }} }}\n"
+    );
     let missing = |text: &str| {
         let (mut reports, _) = rehearse(&playbook, "contain.test.yaml", text, &super::alert, &|_| None);
         reports.next().unwrap().coverage.parts[0].missing().join(", ")

@@ -2,7 +2,8 @@
 
 use insta::assert_snapshot;
 
-use super::with;
+use super::{RIGHT, shipped, with};
+use crate::load;
 
 const BLOCK: &str = r#"    uses: wazuh.active_response
     with: { agent: "{{ alert.agent.id }}", command: firewall-drop180 }
@@ -190,6 +191,15 @@ fn a_doubt_that_the_node_decides() {
        |
        = help: remove this key
     ");
+}
+
+#[test]
+fn a_key_in_the_call_may_stand_on_a_line_of_its_own() {
+    let key = "      headers:\n        Idempotency-Key: \"{{ run.id }}/lookup\"\n";
+    let url = "      url: \"https://assets";
+    let text = RIGHT.replace("    effect: read\n", "    effect: write\n    on_doubt: same_key\n");
+    let (_, findings) = load("block_source.yaml", &text.replace(url, &format!("{key}{url}")), &shipped());
+    assert_eq!(findings.render(false), "");
 }
 
 #[test]
