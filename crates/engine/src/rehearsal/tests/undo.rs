@@ -142,6 +142,12 @@ fn people_answer_and_resolve_an_undo_and_want_one() {
     mock: { isolate.undo: { unknown: { class: timeout, message: no answer } } }
     resolve: { isolate.undo: { resolution: ok, by: ana, reason: it answers } }
     expect: { status: { isolate: undone }, calls: { free: 1 }, contained: {} }
+  - name: in doubt, and not done, so it stays
+    YES
+    advance: 10d
+    mock: { isolate.undo: { unknown: { class: timeout, message: no answer } } }
+    resolve: { isolate.undo: { resolution: failed, by: ana, reason: it answers nobody } }
+    expect: { status: { isolate: ok }, calls: { free: 1 }, contained: { host/web-01/network: holding } }
   - name: wanted
     YES
     undo: { isolate: { by: ana, reason: a drill, after: 10m } }
@@ -158,6 +164,7 @@ fn people_answer_and_resolve_an_undo_and_want_one() {
     expect: { status: { isolate: undone }, calls: { free: 2 } }
 "#), @"
     ok in doubt, and done
+    ok in doubt, and not done, so it stays
     ok wanted
     ok done by hand
     ok the process dies while it is undone
