@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use model::{
-    Decision, Digest, Event, Failure, FailureClass, Held, LetGo, Mode, Outcome, Person, Record, Resolution,
-    RunId, RunStatus, StepKey, Timestamp, UndoReason,
+    Decision, Digest, Event, Failure, FailureClass, LetGo, Mode, Outcome, Person, Record, Resolution, RunId,
+    RunStatus, StepKey, StepStatus, Timestamp, UndoReason,
 };
 use serde_json::Value;
 use workflow::{Effect, OnConflict, OnDoubt};
 
+use crate::held::Held;
 use crate::input::{Input, Rejected, Start};
 use crate::place::Place;
 use crate::retry;
@@ -36,8 +37,8 @@ impl Run {
         self.record(Event::RunStarted { workflow, mode, trigger, alert, concurrency }, now, journal);
         let on_conflict = self.workflow.concurrency.as_ref().map(|concurrency| concurrency.on_conflict);
         let then = match on_conflict {
-            Some(OnConflict::Drop) => Held::Dropped,
-            Some(OnConflict::Queue) | None => Held::Queued,
+            Some(OnConflict::Drop) => model::Held::Dropped,
+            Some(OnConflict::Queue) | None => model::Held::Queued,
         };
         if let Some(by) = held_by {
             self.record(Event::RunHeld { by, then }, now, journal);
@@ -156,6 +157,10 @@ impl Run {
         if reason.trim().is_empty() {
             return Err(Rejected::ReasonRequired);
         }
+        if is_done && self.is_under_way(place) {
+            // It may happen after it was undone by hand.
+            return Err(Rejected::NotWaiting { step: key.done(), status: StepStatus::Running });
+        }
         if is_done {
             return Ok(Event::LetGo { step: undo, how: LetGo::ByHand { by, reason } });
         }
@@ -189,8 +194,8 @@ impl Run {
             let (key, state) = (self.key_of(place), self.state_at(place));
             let event = if let State::Retrying(prepared, _) = &state.state {
                 let prepared = prepared.clone();
-                match self.needs_clearance(place) && !place.is_undo {
-                    // What disrupts is cleared anew.
+                match self.needs_clearance(place) {
+                    // It is cleared anew: meanwhile another run may hold what would be undone.
                     true => {
                         Event::StepPrepared { step: key, inputs: prepared.inputs, target: prepared.target }
                     }
@@ -222,7 +227,11 @@ impl Run {
 
     /// Whether nothing is sent there any more. What is held is undone whatever became of the run.
     pub(crate) fn is_stopped(&self, place: Place) -> bool {
-        !place.is_undo && (self.is_cancelled || self.is_timed_out && place.step < self.workflow.main_steps)
+        let is_unwanted = |held: &Held| !held.is_at_rest();
+        !place.is_undo
+            && (self.is_cancelled
+                || self.is_timed_out && place.step < self.workflow.main_steps
+                || self.held_at(place).is_some_and(is_unwanted))
     }
 
     pub(crate) fn finish(
@@ -456,6 +465,11 @@ impl Run {
         }
         if reason.trim().is_empty() {
             return Err(Rejected::ReasonRequired);
+        }
+        let is_undone = |held: &Held| !held.is_at_rest();
+        if resolution == Resolution::SendAgain && !place.is_undo && self.held_at(place).is_some_and(is_undone)
+        {
+            return Err(Rejected::IsUndone(key.clone()));
         }
         if resolution == Resolution::SendAgain && self.is_stopped(place) {
             return Err(Rejected::Cancelled);

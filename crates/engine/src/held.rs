@@ -125,7 +125,7 @@ impl Run {
         until.or(held.undo.state.wake_at())
     }
 
-    fn is_under_way(&self, place: Place) -> bool {
+    pub(crate) fn is_under_way(&self, place: Place) -> bool {
         let state = self.doing_state(place);
         state.is_some_and(|state| state.attempted().is_some() || matches!(state, State::Ready(_)))
     }
@@ -158,7 +158,8 @@ impl Run {
         for place in places {
             let Some(held) = self.held_at(place) else { continue };
             let (Some(why), Some(prepared)) = (&held.due, held.inverse.clone()) else { continue };
-            if !matches!(held.undo.state, State::Pending) {
+            // What is still being done is undone afterwards: who knows which of the two would arrive first.
+            if !matches!(held.undo.state, State::Pending) || self.is_under_way(place) {
                 continue;
             }
             let is_wanted = matches!(why, UndoReason::Person { .. });
@@ -245,17 +246,21 @@ impl Run {
 
     fn containment_state(&self, place: Place, held: &Held) -> ContainmentState {
         let state = &held.undo.state;
+        if matches!(state, State::Pending) && self.is_under_way(place) {
+            return ContainmentState::Sending;
+        }
         if matches!(state, State::Pending) && held.due.is_none() {
             let is_doubtful = |state: &State| matches!(state, State::InDoubt(..));
-            return match self.doing_state(place) {
-                Some(state) if is_doubtful(state) => ContainmentState::InDoubt,
-                _ if self.is_under_way(place) => ContainmentState::Sending,
-                _ => ContainmentState::Holding,
+            return match self.doing_state(place).is_some_and(is_doubtful) {
+                true => ContainmentState::InDoubt,
+                false => ContainmentState::Holding,
             };
         }
         if matches!(state, State::Asking(_)) {
             ContainmentState::UndoAsked
-        } else if matches!(state, State::Retrying(..) | State::Unsure(..)) {
+        } else if matches!(state, State::Pending | State::Ready(_)) {
+            ContainmentState::UndoDue
+        } else if matches!(state, State::Retrying(..)) {
             ContainmentState::UndoFailing
         } else if matches!(state, State::InDoubt(..)) {
             ContainmentState::UndoInDoubt

@@ -172,6 +172,11 @@ pub enum Rejected {
     /// Nothing here can undo what the step did.
     #[error("nothing here can undo `{0}`: undo it by hand, and say so")]
     NoInverse(StepKey),
+    /// What the step did is being undone, or was.
+    #[error(
+        "what `{0}` may have done is undone already: it is not sent again in this run; say what became of it"
+    )]
+    IsUndone(StepKey),
     /// The run has finished.
     #[error("the run has finished")]
     Finished,

@@ -271,9 +271,24 @@ impl Run {
             Phase::Finished(status) => status,
             Phase::Empty | Phase::Live => {
                 let is_running = |step: &StepState| step.state.status() == StepStatus::Running;
-                if self.steps.iter().any(is_running) { RunStatus::Running } else { RunStatus::Waiting }
+                let goes_on = self.is_behind() || self.steps.iter().any(is_running);
+                if goes_on { RunStatus::Running } else { RunStatus::Waiting }
             }
         }
+    }
+
+    /// Whether something follows that nobody has drawn yet: [`Run::note`] leaves a run so.
+    fn is_behind(&self) -> bool {
+        if self.phase != Phase::Live || self.is_queued {
+            return false;
+        }
+        let (main, handlers) = self.steps.split_at(self.workflow.main_steps.min(self.steps.len()));
+        let is_settled = |index: &usize| self.steps.get(*index).is_some_and(|step| step.state.is_settled());
+        let can_start = main.iter().zip(&self.workflow.steps).any(|(state, step)| {
+            matches!(state.state, State::Pending) && step.needs.iter().all(|need| is_settled(need))
+        });
+        let is_done = main.iter().all(|step| step.state.is_settled());
+        can_start || is_done && !handlers.iter().any(|step| step.state.is_open())
     }
 
     /// Where a step stands.

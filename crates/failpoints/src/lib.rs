@@ -16,7 +16,7 @@ use std::io;
 use std::time::SystemTime;
 
 /// Every point there is, in the way of an alert.
-pub const POINTS: [&str; 24] = [
+pub const POINTS: [&str; 29] = [
     "receive.arrived",
     "receive.appended",
     "receive.durable",
@@ -34,6 +34,11 @@ pub const POINTS: [&str; 24] = [
     "drive.perform",
     "drive.outcome",
     "drive.rest",
+    "clear.before",
+    "clear.recorded",
+    "undo.before",
+    "alarm.raised",
+    "ledger.wake",
     "child.before",
     "child.made",
     "send.connect",

@@ -68,15 +68,30 @@ impl RunSummary {
         self.status.is_finished() && !self.is_unsettled
     }
 
-    /// Whether it has finished and something is being done all the same: what it held is being undone, or people are
-    /// told that it cannot be.
+    /// Whether something is being done that its status does not tell: what it held is being undone, or people are told
+    /// that it cannot be.
     pub fn is_busy_undoing(&self) -> bool {
+        if !self.status.is_finished() {
+            let is_undone = |containment: &Containment| match containment.state {
+                ContainmentState::UndoDue | ContainmentState::Undoing => true,
+                ContainmentState::Sending
+                | ContainmentState::InDoubt
+                | ContainmentState::Holding
+                | ContainmentState::UndoAsked
+                | ContainmentState::UndoFailing
+                | ContainmentState::UndoInDoubt => false,
+            };
+            return self.containments.iter().any(is_undone);
+        }
         let rests = |containment: &Containment| match containment.state {
             ContainmentState::Holding
             | ContainmentState::UndoAsked
             | ContainmentState::UndoFailing
             | ContainmentState::UndoInDoubt => containment.trouble.is_none(),
-            ContainmentState::Sending | ContainmentState::InDoubt | ContainmentState::Undoing => false,
+            ContainmentState::Sending
+            | ContainmentState::InDoubt
+            | ContainmentState::UndoDue
+            | ContainmentState::Undoing => false,
         };
         self.is_unsettled && (self.containments.is_empty() || !self.containments.iter().all(rests))
     }
@@ -124,6 +139,8 @@ pub enum ContainmentState {
     Holding,
     /// People are asked whether it is to be undone.
     UndoAsked,
+    /// It is to be undone as soon as nothing stands in the way.
+    UndoDue,
     /// It is being undone.
     Undoing,
     /// Undoing it has not succeeded, and is tried again.
@@ -140,6 +157,7 @@ impl ContainmentState {
             ContainmentState::InDoubt => "in_doubt",
             ContainmentState::Holding => "holding",
             ContainmentState::UndoAsked => "undo_asked",
+            ContainmentState::UndoDue => "undo_due",
             ContainmentState::Undoing => "undoing",
             ContainmentState::UndoFailing => "undo_failing",
             ContainmentState::UndoInDoubt => "undo_in_doubt",

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use engine::{Clearance, Input, Run, Verdict};
 
+use model::{RunId, RunSummary};
+
 use crate::guard::{self, Intent};
 use crate::runner::Shared;
 
@@ -31,10 +33,21 @@ impl Shared {
             guard::Verdict::Ask(why) => Verdict::Ask(why),
             guard::Verdict::Refuse(failure) => Verdict::Refused(failure),
         };
-        // It does not take the target after all.
-        for waiting in self.ledger.note(id, workflow, &run.summary().containments) {
+        Some(verdict)
+    }
+
+    /// The ledger has what is on disk, whatever the run was about to do.
+    pub(crate) async fn give_back(self: &Arc<Shared>, run: RunId) {
+        if let Ok(Some(row)) = self.store.summary(run).await {
+            self.settle_ledger(&row);
+        }
+    }
+
+    /// What a run was told that it may do is done by now, or it does not do it after all: nobody waits for it any more.
+    pub(crate) fn settle_ledger(self: &Arc<Shared>, row: &RunSummary) {
+        for waiting in self.ledger.note(row.run, &row.workflow, &row.containments) {
+            failpoints::reach("ledger.wake");
             self.send(waiting, Input::Tick);
         }
-        Some(verdict)
     }
 }

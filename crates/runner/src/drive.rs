@@ -122,6 +122,7 @@ impl Driver {
         let driven = AssertUnwindSafe(self.run_to_rest(first)).catch_unwind().await;
         let Ok(result) = driven else {
             error!(run = %id, "the task of a run panicked");
+            self.shared.give_back(id).await;
             self.shared.forget(id);
             self.shared.timers.set(id, Some(self.shared.clock.now().after(AFTER_A_FAILURE)));
             return;
@@ -130,6 +131,7 @@ impl Driver {
         error!(run = %self.run.id(), %error, "a run stopped");
         self.shared.forget(self.run.id());
         if matches!(error, Error::Damaged { .. } | Error::Refused(_)) {
+            self.shared.give_back(id).await;
             self.shared.give_up_turn(&self.run.workflow().name, self.run.concurrency(), id);
         } else {
             self.shared.stop(&error.to_string());
@@ -336,11 +338,15 @@ impl Driver {
             if self.shared.is_stopped() {
                 return Ok(());
             }
+            let is_undo = clearance.step.is_undo;
             match self.shared.clear(&self.run, &clearance).await {
                 None => drop(waits.insert(clearance.step)),
                 Some(verdict) => {
                     let input = Input::Cleared { step: clearance.step, verdict };
+                    failpoints::reach(if is_undo { "undo.before" } else { "clear.before" });
                     self.take(Letter { input, reply: None }).await?;
+                    failpoints::reach("clear.recorded");
+                    self.shared.settle_ledger(&self.run.summary());
                 }
             }
         }
@@ -363,6 +369,8 @@ impl Driver {
                     self.called.insert(child.run);
                 }
                 Err(Error::Busy) => {}
+                // The next process makes it.
+                Err(Error::Stopped(_)) if self.shared.is_stopped() => return Ok(()),
                 Err(error) => return Err(error),
             }
         }
@@ -479,7 +487,8 @@ impl Shared {
         let next_seq = summary.next_seq;
         let notable: Vec<Record> = records.iter().filter(|record| is_notable(record)).cloned().collect();
         let waits_for_people = !summary.waiting.is_empty();
-        let held = summary.containments.clone();
+        let row = summary.clone();
+        let records_alarm = records.iter().any(|record| matches!(record.event, Event::AlarmRaised { .. }));
         let ends = records.iter().any(|record| matches!(record.event, Event::RunFinished { .. }));
         let append = Append { records, summary, dedupe, fence: Some(self.fence) };
         let answers = self.store.append(vec![append]).await?;
@@ -489,9 +498,10 @@ impl Shared {
         if matches!(answer, Appended::At(_)) {
             notable.iter().for_each(|record| note(run, record));
             self.metrics.note(run.id(), waits_for_people);
-            for waiting in self.ledger.note(run.id(), &run.workflow().name, &held) {
-                self.send(waiting, Input::Tick);
+            if records_alarm {
+                failpoints::reach("alarm.raised");
             }
+            self.settle_ledger(&row);
             // Nobody may be listening.
             let _ = self.updates.send(Update { run: run.id(), next_seq });
         }

@@ -49,8 +49,35 @@ struct Row {
 
 #[derive(Debug, Clone, PartialEq)]
 struct Entry {
+    run: RunId,
     workflow: String,
     containment: Containment,
+    /// Whether the run was told what it may do, and what it makes of it is no fact yet: everybody else waits.
+    is_reserved: bool,
+}
+
+impl Row {
+    /// What others hold here.
+    fn others<'a>(&'a self, own: &'a (RunId, StepKey)) -> impl Iterator<Item = &'a Entry> {
+        self.holders.iter().filter(move |(holder, _)| *holder != own).map(|(_, entry)| entry)
+    }
+}
+
+/// Whether it will be known before long what holds.
+fn is_changing(state: ContainmentState) -> bool {
+    match state {
+        ContainmentState::Sending | ContainmentState::UndoDue | ContainmentState::Undoing => true,
+        ContainmentState::Holding
+        | ContainmentState::UndoAsked
+        | ContainmentState::InDoubt
+        | ContainmentState::UndoFailing
+        | ContainmentState::UndoInDoubt => false,
+    }
+}
+
+/// Whether it is known to hold.
+fn is_certain(state: ContainmentState) -> bool {
+    matches!(state, ContainmentState::Holding | ContainmentState::UndoAsked)
 }
 
 impl Ledger {
@@ -68,8 +95,9 @@ impl Ledger {
             let holds = held.iter().filter(|containment| containment.target == *target);
             let new: BTreeMap<(RunId, StepKey), Entry> = holds
                 .map(|containment| {
-                    let entry = Entry { workflow: workflow.to_owned(), containment: containment.clone() };
-                    ((run, containment.step.clone()), entry)
+                    let (workflow, containment) = (workflow.to_owned(), containment.clone());
+                    let entry = Entry { run, workflow, containment, is_reserved: false };
+                    ((run, entry.containment.step.clone()), entry)
                 })
                 .collect();
             let old = row.holders.iter().filter(|((holder, _), _)| *holder == run);
@@ -105,66 +133,65 @@ impl Ledger {
         let mut rows = self.rows();
         let row = rows.by_target.entry(target.clone()).or_default();
         let own = (run, clearance.step.clone());
-        for ((holder, step), entry) in row.holders.iter().filter(|(key, _)| **key != own) {
-            let containment = &entry.containment;
-            match containment.state {
-                ContainmentState::Sending | ContainmentState::Undoing => {
-                    row.waiting.insert(run);
-                    return None;
-                }
-                ContainmentState::Holding | ContainmentState::UndoAsked => {
-                    // What ends on its own has to hold for as long as it is wanted.
-                    let lasts = containment
-                        .until
-                        .is_none_or(|until| holds.until.is_some_and(|wanted| wanted <= until));
-                    if containment.can_undo || lasts {
-                        return Some(Verdict::Joined { by: *holder });
-                    }
-                }
-                ContainmentState::InDoubt | ContainmentState::UndoFailing | ContainmentState::UndoInDoubt
-                    if clearance.is_asked => {}
-                ContainmentState::InDoubt | ContainmentState::UndoFailing | ContainmentState::UndoInDoubt => {
-                    let why = format!(
-                        "nobody knows whether {target} is contained: the step `{step}` of run {holder} is {}",
-                        containment.state.as_str()
-                    );
-                    return Some(Verdict::Ask(why));
-                }
-            }
+        if row.others(&own).any(|entry| entry.is_reserved || is_changing(entry.containment.state)) {
+            row.waiting.insert(run);
+            return None;
+        }
+        let joins = |entry: &&Entry| {
+            // What ends on its own has to hold for as long as it is wanted.
+            let until = entry.containment.until;
+            let lasts = until.is_none_or(|until| holds.until.is_some_and(|wanted| wanted <= until));
+            is_certain(entry.containment.state) && (entry.containment.can_undo || lasts)
+        };
+        let joined = row.others(&own).find(joins).map(|entry| entry.run);
+        let doubtful = |entry: &&Entry| !is_certain(entry.containment.state);
+        if let Some(entry) =
+            row.others(&own).find(doubtful).filter(|_| joined.is_none() && !clearance.is_asked)
+        {
+            let (step, state) = (&entry.containment.step, entry.containment.state.as_str());
+            let by = entry.run;
+            let why = format!(
+                "nobody knows whether {target} is contained: the step `{step}` of run {by} is {state}"
+            );
+            return Some(Verdict::Ask(why));
         }
         let containment = Containment {
             step: clearance.step.clone(),
             target: target.clone(),
             node: clearance.node.name.clone(),
-            state: ContainmentState::Sending,
+            state: if joined.is_some() { ContainmentState::Holding } else { ContainmentState::Sending },
             since: now,
             until: holds.until,
             can_undo: holds.undo.is_some(),
             verified_at: None,
-            joined: None,
+            joined,
             trouble: None,
         };
-        row.holders.insert(own, Entry { workflow: workflow.to_owned(), containment });
+        row.holders.insert(own, Entry { run, workflow: workflow.to_owned(), containment, is_reserved: true });
         rows.by_run.entry(run).or_default().insert(target.clone());
-        Some(Verdict::Go)
+        Some(joined.map_or(Verdict::Go, |by| Verdict::Joined { by }))
     }
 
     fn clear_undo(&self, run: RunId, target: &str, step: &StepKey) -> Option<Verdict> {
         let mut rows = self.rows();
         let row = rows.by_target.entry(target.to_owned()).or_default();
         let own = (run, step.clone());
-        let mut others = row.holders.iter().filter(|(key, _)| **key != own);
-        if others.clone().any(|(_, entry)| entry.containment.state == ContainmentState::Undoing) {
+        // What is in doubt may turn out not to hold: nothing is handed over to that.
+        let is_open = |entry: &Entry| {
+            let state = entry.containment.state;
+            entry.is_reserved
+                || state == ContainmentState::InDoubt
+                || state != ContainmentState::UndoDue && is_changing(state)
+        };
+        if row.others(&own).any(is_open) {
             row.waiting.insert(run);
             return None;
         }
-        if let Some(((to, _), _)) = others.next() {
-            return Some(Verdict::HandedOver { to: *to });
-        }
+        let to = row.others(&own).next().map(|entry| entry.run);
         if let Some(entry) = row.holders.get_mut(&own) {
-            entry.containment.state = ContainmentState::Undoing;
+            entry.is_reserved = true;
         }
-        Some(Verdict::Go)
+        Some(to.map_or(Verdict::Go, |to| Verdict::HandedOver { to }))
     }
 
     /// Everything that is held, by target.
@@ -173,9 +200,9 @@ impl Ledger {
         let held = rows.by_target.iter().filter(|(_, row)| !row.holders.is_empty()).map(|(target, row)| {
             let mut holders: Vec<Holder> = row
                 .holders
-                .iter()
-                .map(|((run, _), entry)| Holder {
-                    run: *run,
+                .values()
+                .map(|entry| Holder {
+                    run: entry.run,
                     workflow: entry.workflow.clone(),
                     containment: entry.containment.clone(),
                 })

@@ -268,6 +268,10 @@ impl Runner {
 
     fn recover(&self, runs: &[RunSummary]) {
         let mut under_way = 0;
+        for summary in runs {
+            // Before anybody contains anything: what holds already is known.
+            self.shared.ledger.note(summary.run, &summary.workflow, &summary.containments);
+        }
         let mut held: Vec<&RunSummary> = runs.iter().filter(|run| !run.status.is_finished()).collect();
         // Who waits comes behind who holds, whenever their ids were made.
         held.sort_by_key(|run| (run.is_queued, run.run));
@@ -276,10 +280,6 @@ impl Runner {
         }
         for run in self.shared.turns.holders() {
             self.shared.send(run, Input::Admitted);
-        }
-        for summary in runs {
-            // Before anybody contains anything: what holds already is known.
-            self.shared.ledger.note(summary.run, &summary.workflow, &summary.containments);
         }
         for summary in runs {
             self.shared.metrics.note(summary.run, !summary.waiting.is_empty());
@@ -293,6 +293,10 @@ impl Runner {
                 }
                 // A run that it called may have ended without its being told.
                 RunStatus::Waiting if !summary.calls.is_empty() => {
+                    self.shared.timers.set(summary.run, Some(self.shared.clock.now()));
+                }
+                // What it holds is being undone, whatever else it waits for.
+                RunStatus::Waiting if summary.is_busy_undoing() => {
                     self.shared.timers.set(summary.run, Some(self.shared.clock.now()));
                 }
                 // What waits for nothing was noted by a process that was about to stop: it goes on at once.

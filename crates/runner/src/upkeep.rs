@@ -85,9 +85,7 @@ impl Runner {
         row.is_unsettled = false;
         shared.store.abandon(row.clone()).await?;
         warn!(%run, workflow, by = ?by.name, held, "a damaged run was given up");
-        for waiting in shared.ledger.note(run, &workflow, &[]) {
-            shared.send(waiting, engine::Input::Tick);
-        }
+        shared.settle_ledger(&row);
         shared.metrics.note(run, false);
         shared.timers.set(run, None);
         shared.give_up_turn(&workflow, key.as_deref(), run);

@@ -131,9 +131,11 @@ impl Run {
             return;
         }
         let was_seen = matches!(self.state_at(place).state, State::Verifying(_));
-        let has_failed = matches!(next, State::Failed | State::Retrying(..));
-        if has_failed && self.held.get(&holder).is_some_and(Held::is_at_rest) {
-            // It provably did not happen, and nobody has begun to undo it.
+        let has_not_begun = |held: &Held| matches!(held.undo.state, State::Pending);
+        // A person who has it sent again says that it did not happen.
+        let did_not_happen = matches!(next, State::Failed | State::Retrying(..) | State::Ready(_));
+        if did_not_happen && self.held.get(&holder).is_some_and(has_not_begun) {
+            // Nobody has begun to undo it either.
             self.held.remove(&holder);
         }
         let is_known = was_seen || matches!(record.event, Event::Resolved { .. });

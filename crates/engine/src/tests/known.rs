@@ -132,6 +132,84 @@ fn an_undo_is_tried_for_ever_and_somebody_is_told_once() {
 }
 
 #[test]
+fn what_is_still_being_done_is_undone_afterwards() {
+    let mut world = isolating(ISOLATE);
+    world.undoes("isolate", false).unwrap();
+    assert!(matches!(world.undoes("isolate", true), Err(Rejected::NotWaiting { .. })));
+    world.succeeds("isolate", json!({ "sent": true }));
+    assert_eq!(world.held(), "host/web-01/network sending 1801");
+    let looks = world.run.commands();
+    assert!(looks.iter().all(|command| command.look.is_some()), "nothing is undone yet: {looks:?}");
+    world.sees("isolate", json!({ "found": true }));
+    assert_eq!(world.held(), "host/web-01/network undoing 1801");
+
+    // What did not happen is not undone, whoever wanted it.
+    let mut world = isolating(ISOLATE);
+    world.undoes("isolate", false).unwrap();
+    world.fails("isolate", FailureClass::Connect);
+    assert_eq!(world.held(), "");
+}
+
+#[test]
+fn an_undo_that_is_tried_again_is_cleared_again() {
+    let mut world = isolated(ISOLATE);
+    world.wait(1800);
+    world.fails("isolate.undo", FailureClass::Connect);
+    world.clears = false;
+    world.wait(3600);
+    assert_eq!(world.held(), "host/web-01/network undo_due 1801");
+    world.cleared("isolate.undo", Verdict::HandedOver { to: OTHER });
+    assert_eq!(world.held(), "");
+}
+
+#[test]
+fn what_was_undone_is_not_sent_again() {
+    let mut world = isolating(ISOLATE);
+    world.succeeds("isolate", json!({ "sent": true }));
+    for _ in 0..3 {
+        world.look_fails("isolate");
+        world.wait(5);
+    }
+    world.wait(1800);
+    assert_eq!(world.held(), "host/web-01/network undoing 1801");
+    assert!(matches!(world.resolves("isolate", Resolution::SendAgain), Err(Rejected::IsUndone(_))));
+    world.succeeds("isolate.undo", json!({}));
+    assert!(matches!(world.resolves("isolate", Resolution::SendAgain), Err(Rejected::IsUndone(_))));
+    world.resolves("isolate", Resolution::Ok).unwrap();
+    assert!(world.run.summary().is_over());
+}
+
+#[test]
+fn a_run_of_which_more_follows_is_not_waiting() {
+    let text = "workflow: w
+steps:
+  - { id: isolate, uses: isolate, with: { on: h }, approval: { ask: \"?\", expires: 1h }, undo: { after: 1d } }
+  - { id: first, uses: look }
+  - { id: second, uses: look }
+";
+    let mut world = isolated(text);
+    let outcome = Outcome::Succeeded(json!({}).into());
+    let (records, result) = world.run.note("first".parse().unwrap(), 1, outcome, world.now);
+    result.unwrap();
+    world.journal.extend(records);
+    // Its row wakes it at the start, and not when the undo is due.
+    assert_eq!(world.run.status(), RunStatus::Running);
+    world.crash();
+    world.succeeds("second", json!({}));
+    assert_eq!(world.run.status(), RunStatus::Succeeded);
+}
+
+#[test]
+fn what_an_item_says_of_its_end_is_known_before_it_is_cleared() {
+    let mut world = World::new(
+        "workflow: w\nsteps:\n  - { id: isolate, uses: isolate, foreach: \"['10m']\", max_items: 2, with: { on: h }, approval: { ask: \"?\", expires: 1h }, undo: { after: \"{{ item }}\" } }\n",
+    );
+    world.clears = false;
+    world.decides("isolate[0]", Decision::Approve, person("ana", &[]), "").unwrap();
+    assert!(world.run.clearances()[0].holds.is_some());
+}
+
+#[test]
 fn an_undo_that_is_overdue_at_a_start_is_due_at_once() {
     let mut world = isolated(ISOLATE);
     world.now = world.now.after(std::time::Duration::from_secs(86_400));

@@ -17,15 +17,17 @@ use crate::start::{Delivery, Received};
 mod calls;
 mod contained;
 mod full_disk;
+mod held;
 mod recovery;
 
-const NODES: [&str; 8] = [
+const NODES: [&str; 9] = [
     "node: isolate\nsummary: x\neffect: disrupt\non_doubt: ask\nrequest: { method: GET, path: / }\ntarget: \"host/{{ inputs.on }}\"\nundo: { uses: release, with: { on: \"{{ inputs.on }}\" } }\ninputs:\n  on: { type: string, required: true, summary: x }\n",
     "node: release\nsummary: x\neffect: write\non_doubt: retry\nrequest: { method: GET, path: / }\ninputs:\n  on: { type: string, required: true, summary: x }\n",
     "node: webhook\nsummary: x\ntrigger: webhook\ninputs:\n  path: { type: string, required: true, summary: x }\n",
     "node: look\nsummary: x\neffect: read\non_doubt: retry\nrequest: { method: GET, path: / }\n",
     "node: act\nsummary: x\neffect: disrupt\non_doubt: ask\nrequest: { method: GET, path: / }\ntarget: \"host/{{ inputs.on }}\"\ninputs:\n  on: { type: string, required: true, summary: x }\n",
     "node: delay\nsummary: x\neffect: read\non_doubt: retry\nengine: delay\ninputs:\n  for: { type: duration, required: true, summary: x }\n",
+    "node: approval\nsummary: x\neffect: read\non_doubt: retry\nengine: approval\n",
     "node: set\nsummary: x\neffect: read\non_doubt: retry\nengine: set\n",
     "node: workflow\nsummary: x\neffect: read\non_doubt: retry\nengine: workflow\ninputs:\n  workflow: { type: string, required: true, summary: x }\n  inputs: { type: object, default: {}, summary: x }\n",
 ];
@@ -72,7 +74,8 @@ fn workflows(texts: &[&str]) -> Workflows {
 struct Scripted {
     outcomes: BTreeMap<&'static str, Outcome>,
     calls: AtomicUsize,
-    /// Where set, a call to `act` says that it has begun and never ends.
+    released: AtomicUsize,
+    /// Where set, a call to `act` or `release` says that it has begun and never ends.
     hangs: Option<Arc<Notify>>,
 }
 
@@ -80,7 +83,11 @@ struct Scripted {
 impl Executor for Scripted {
     async fn perform(&self, command: &Command) -> Outcome {
         self.calls.fetch_add(1, Ordering::SeqCst);
-        if let Some(begun) = self.hangs.as_ref().filter(|_| command.node.name == "act") {
+        let is_slow = ["act", "release"].contains(&command.node.name.as_str());
+        if command.node.name == "release" {
+            self.released.fetch_add(1, Ordering::SeqCst);
+        }
+        if let Some(begun) = self.hangs.as_ref().filter(|_| is_slow) {
             begun.notify_one();
             std::future::pending::<()>().await;
         }
