@@ -72,20 +72,11 @@ impl Run {
                 connection: step.connection.clone(),
                 inputs: prepared.inputs.clone(),
                 target: prepared.target.clone(),
-                holds: self.would_hold(place, prepared),
+                holds: self.holds(place, &prepared.inputs, self.updated_at).ok().flatten(),
                 is_asked: state.is_asked,
             })
         };
         self.places().filter_map(clearance).collect()
-    }
-
-    fn would_hold(&self, place: Place, prepared: &Prepared) -> Option<Holds> {
-        let holds = |run: &Run| run.holds(place, &prepared.inputs, self.updated_at).ok().flatten();
-        match place.item {
-            None => holds(self),
-            // How long it holds may stand in the item.
-            Some(_) => self.clone().with_item(place, holds),
-        }
     }
 
     pub(crate) fn cleared(
