@@ -1,6 +1,6 @@
 //! Everything that was said to the server and by it over one session, and when it died.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::Timestamp;
 use serde_json::Value;
@@ -17,6 +17,10 @@ pub(crate) struct History {
     pub(crate) faults: u32,
     /// How often it died before it listened.
     pub(crate) deaths_at_start: usize,
+    /// What was contained at the end, as the API said.
+    pub(crate) contained: BTreeSet<String>,
+    /// From when on clocks were moved so that what they end is ended.
+    pub(crate) peace: Option<Timestamp>,
     /// Whether the server's clock jumped, so that its times say nothing about what came first.
     pub(crate) has_jumped: bool,
     pub(crate) log: String,

@@ -15,11 +15,16 @@ use crate::world::{World, token};
 /// How long it takes to look whether a containment has arrived.
 const LOOKING: Duration = Duration::from_millis(30);
 
+/// Of so many looks at what is to be answered, one is followed by something that nobody asked for.
+const MOODS: u8 = 12;
+
 pub(crate) struct Outside<'a> {
     pub(crate) world: &'a World,
     pub(crate) client: &'a reqwest::Client,
     pub(crate) history: &'a RefCell<History>,
     pub(crate) chance: RefCell<Rng>,
+    /// Whether people do what nobody asked them for: undo, cancel, halt.
+    pub(crate) is_restless: bool,
 }
 
 impl Outside<'_> {
@@ -53,6 +58,9 @@ impl Outside<'_> {
             let Some((_, page)) = self.ask(list.bearer_auth(token("ana"))).await else { return };
             let items = page["approvals"].as_array().cloned().unwrap_or_default();
             join_all(items.iter().map(|item| self.answer(item))).await;
+            if self.is_restless && self.chance.borrow_mut().u8(..MOODS) == 0 {
+                self.meddle().await;
+            }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -73,6 +81,42 @@ impl Outside<'_> {
         }
     }
 
+    /// Somebody undoes what is held, stops a run, or stops all disruption.
+    async fn meddle(&self) {
+        let mood = self.chance.borrow_mut().u8(..6);
+        let path = match mood {
+            0 => Some("halt".to_owned()),
+            1 | 2 => Some("resume".to_owned()),
+            3 => self.any_held("runs/{run}/cancel").await,
+            _ => self.any_held("runs/{run}/steps/{step}/undo").await,
+        };
+        if let Some(path) = path {
+            self.post(&path, json!({ "reason": "a mood" })).await;
+        }
+    }
+
+    /// Lets disruption go on, whoever has halted it.
+    pub(crate) async fn resume(&self) {
+        self.post("resume", json!({ "reason": "peace" })).await;
+    }
+
+    /// The path of something that is held.
+    async fn any_held(&self, path: &str) -> Option<String> {
+        let list = self.client.get(format!("{}/api/v1/containments", self.world.url()));
+        let (_, page) = self.ask(list.bearer_auth(token("ana"))).await?;
+        let rows = page["containments"].as_array()?.iter();
+        let holders: Vec<&Value> = rows.filter_map(|row| row["holders"].as_array()).flatten().collect();
+        let one = self.chance.borrow_mut().choice(holders)?;
+        Some(path.replace("{run}", one["run"].as_str()?).replace("{step}", one["step"].as_str()?))
+    }
+
+    async fn post(&self, path: &str, body: Value) {
+        let url = format!("{}/api/v1/{path}", self.world.url());
+        let answer = self.ask(self.client.post(url).bearer_auth(token("ana")).json(&body)).await;
+        let Some((status, body)) = answer else { return };
+        assert!([200, 404, 409, 503].contains(&status), "{path}: {status}: {body}");
+    }
+
     /// Looks at the host, as a person would, and says what is there.
     async fn resolve(&self, run: &str, step: &str) {
         tokio::time::sleep(LOOKING).await;
@@ -84,10 +128,14 @@ impl Outside<'_> {
             assert_ne!(status, 200, "{run} {step}: a person cannot see what to look at: {detail}");
             return;
         };
-        let resolution = match effects(self.world, run, agent) {
-            0 if self.chance.borrow_mut().bool() => "send_again",
-            0 => "failed",
-            _ => "ok",
+        let is_there = match step.ends_with(".undo") {
+            true => !self.world.lab.in_force().contains(detail["target"].as_str().unwrap_or_default()),
+            false => effects(self.world, run, step, agent).iter().any(|response| response.is_done),
+        };
+        let resolution = match is_there {
+            true => "ok",
+            false if self.chance.borrow_mut().bool() => "send_again",
+            false => "failed",
         };
         self.say(run, step, json!({ "resolution": resolution })).await;
     }
@@ -104,7 +152,7 @@ impl Outside<'_> {
         let url = format!("{}/api/v1/{path}", self.world.url());
         let answer = self.ask(self.client.post(url).bearer_auth(token("ana")).json(&body)).await;
         let Some((status, body)) = answer else { return };
-        assert!([200, 404, 409, 503].contains(&status), "{status}: {body}");
+        assert!([200, 404, 409, 503].contains(&status), "{path}: {status}: {body}");
         self.history.borrow_mut().words[at].is_answered = status == 200;
     }
 
@@ -116,11 +164,21 @@ impl Outside<'_> {
     }
 }
 
-/// How often an agent was told to contain something for a run.
-pub(crate) fn effects(world: &World, run: &str, agent: &str) -> usize {
-    let responses = world.lab.active_responses();
-    let is_meant = |response: &&lab::ActiveResponse| {
-        response.agent == agent && response.alert.pointer("/data/portcullis_run") == Some(&json!(run))
+/// What an agent was told to contain for a step of a run.
+pub(crate) fn effects(world: &World, run: &str, step: &str, agent: &str) -> Vec<lab::ActiveResponse> {
+    let key = key(run, step);
+    let is_meant = |response: &lab::ActiveResponse| {
+        let is_of_run = response.alert.pointer("/data/portcullis_run") == Some(&json!(run));
+        response.agent == agent && (is_of_run || response.key() == Some(&key))
     };
-    responses.iter().filter(is_meant).count()
+    world.lab.active_responses().into_iter().filter(is_meant).collect()
+}
+
+/// By what a call of a step is known.
+pub(crate) fn key(run: &str, step: &str) -> String {
+    use sha2::{Digest as _, Sha256};
+
+    let run: model::RunId = run.parse().unwrap();
+    let hash = Sha256::new().chain_update(run.as_bytes()).chain_update(step).finalize();
+    hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }

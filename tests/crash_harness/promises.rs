@@ -2,7 +2,7 @@
 //!
 //! The folder is opened here once more, by nobody but the store, and every journal is replayed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use engine::Run;
@@ -13,7 +13,7 @@ use store_sled::SledStore;
 use workflow::{Bundle, Effect, Workflow};
 
 use crate::history::{History, Word};
-use crate::people::effects;
+use crate::people::{effects, key};
 use crate::world::World;
 
 /// Everything that there is to compare.
@@ -21,6 +21,8 @@ struct Evidence<'a> {
     world: &'a World,
     history: &'a History,
     runs: BTreeMap<String, Told>,
+    /// Every call that was meant to be made, by its key.
+    keys: BTreeMap<String, (String, StepKey)>,
 }
 
 /// A run as the store tells it.
@@ -33,7 +35,7 @@ struct Told {
 type Promise = fn(&Evidence<'_>) -> Vec<String>;
 
 /// A new promise is a function and a line here.
-const PROMISES: [Promise; 8] = [
+const PROMISES: [Promise; 11] = [
     answered_alerts_have_one_run,
     every_run_has_ended,
     journals_replay_to_their_rows,
@@ -41,13 +43,33 @@ const PROMISES: [Promise; 8] = [
     effects_have_their_intent_and_their_decision,
     what_failed_or_worked_did,
     doubt_has_a_reason,
+    undos_are_known_before_what_they_undo,
+    what_is_in_force_is_what_is_held,
+    nothing_is_released_that_another_run_holds,
     the_log_is_quiet,
 ];
 
-/// What is not as it was promised.
-pub(crate) async fn broken(world: &World, history: &History) -> Vec<String> {
-    let evidence = Evidence { world, history, runs: read(world).await };
-    PROMISES.iter().flat_map(|promise| promise(&evidence)).collect()
+/// What is not as it was promised, and the journals that tell of it.
+pub(crate) async fn broken(world: &World, history: &History) -> (Vec<String>, String) {
+    let runs = read(world).await;
+    let mut keys = BTreeMap::new();
+    for (run, told) in &runs {
+        for record in &told.journal {
+            if let Event::StepStarted { step, .. } = &record.event {
+                keys.insert(key(run, &step.to_string()), (run.clone(), step.clone()));
+            }
+        }
+    }
+    let evidence = Evidence { world, history, runs, keys };
+    let problems: Vec<String> = PROMISES.iter().flat_map(|promise| promise(&evidence)).collect();
+    let mut journals = String::new();
+    for (run, told) in &evidence.runs {
+        if problems.iter().any(|problem| problem.contains(run)) || !told.row.containments.is_empty() {
+            let lines = told.journal.iter().map(|record| serde_json::to_string(record).unwrap() + "\n");
+            journals += &format!("--- run {run}\n{}", lines.collect::<String>());
+        }
+    }
+    (problems, journals)
 }
 
 async fn read(world: &World) -> BTreeMap<String, Told> {
@@ -138,16 +160,25 @@ struct Sent<'a> {
     told: &'a Told,
     step: &'a StepKey,
     agent: &'a str,
+    /// What the agent got.
+    taken: usize,
+    /// What it did.
     effects: usize,
 }
 
 impl Evidence<'_> {
+    /// Whether a fact's time can be compared with that of the world.
+    fn has_real_time(&self, at: Timestamp) -> bool {
+        !self.history.has_jumped && self.history.peace.is_none_or(|peace| at <= peace)
+    }
+
     /// Every step that was meant to disrupt.
     fn sent(&self) -> Vec<Sent<'_>> {
         let mut found: Vec<Sent<'_>> = Vec::new();
         for (run, told) in &self.runs {
             for record in &told.journal {
                 if let Event::StepStarted { step, inputs, .. } = &record.event
+                    && !step.is_undo
                     && told
                         .workflow
                         .step(&step.step)
@@ -155,7 +186,9 @@ impl Evidence<'_> {
                     && !found.iter().any(|sent| sent.told.row.run == told.row.run && sent.step == step)
                 {
                     let agent = inputs["agent"].as_str().unwrap_or_default();
-                    found.push(Sent { told, step, agent, effects: effects(self.world, run, agent) });
+                    let got = effects(self.world, run, &step.to_string(), agent);
+                    let done = got.iter().filter(|response| response.is_done).count();
+                    found.push(Sent { told, step, agent, taken: got.len(), effects: done });
                 }
             }
         }
@@ -179,11 +212,16 @@ fn effects_have_their_intent_and_their_decision(evidence: &Evidence<'_>) -> Vec<
     let mut problems = Vec::new();
     let sent = evidence.sent();
     for response in evidence.world.lab.active_responses() {
-        let run = response.alert.pointer("/data/portcullis_run").and_then(Value::as_str).unwrap_or_default();
-        let is_this = |sent: &Sent<'_>| sent.told.row.run.to_string() == run && sent.agent == response.agent;
-        if !sent.iter().any(is_this) {
-            problems
-                .push(format!("agent {} got something of {run} that nobody meant to send", response.agent));
+        let run = response.alert.pointer("/data/portcullis_run").and_then(Value::as_str);
+        let is_known = match (response.key(), run) {
+            (Some(key), _) => evidence.keys.contains_key(key),
+            (None, Some(run)) => {
+                sent.iter().any(|sent| sent.told.row.run.to_string() == run && sent.agent == response.agent)
+            }
+            (None, None) => false,
+        };
+        if !is_known {
+            problems.push(format!("nobody meant to send {response:?}"));
         }
     }
     for sent in sent {
@@ -198,11 +236,14 @@ fn effects_have_their_intent_and_their_decision(evidence: &Evidence<'_>) -> Vec<
         };
         let approvals = gate.iter().filter(is_gate).count();
         let (run, step) = (sent.told.row.run, sent.step);
-        if approvals != 1 {
-            problems.push(format!("{run} {step} was started after {approvals} approvals"));
+        let is_question = |record: &&Record| matches!(&record.event, Event::ApprovalRequested { .. });
+        let asked: Vec<_> = sent.told.journal.iter().filter(is_question).collect();
+        let asked = asked.iter().filter(is_gate).count();
+        if approvals == 0 || approvals > asked {
+            problems.push(format!("{run} {step} was started after {approvals} approvals of {asked}"));
         }
-        if sent.effects > 1 + again {
-            problems.push(format!("{run} {step} arrived {} times, decided {}", sent.effects, 1 + again));
+        if sent.taken > 1 + again {
+            problems.push(format!("{run} {step} arrived {} times, decided {}", sent.taken, 1 + again));
         }
     }
     problems
@@ -237,30 +278,135 @@ fn doubt_has_a_reason(evidence: &Evidence<'_>) -> Vec<String> {
                 begun.insert(step, record.at);
             }
             let Event::StepInDoubt { step, failure } = &record.event else { continue };
+            let since = begun[step];
+            let mut deaths = evidence.history.deaths.iter();
+            let has_died = deaths.any(|death| *death >= since && *death <= record.at);
+            let is_blind = evidence.history.has_jumped || !evidence.has_real_time(record.at);
             if failure.class != FailureClass::Interrupted {
-                by_peer += 1;
+                by_peer += u32::from(!has_died && !is_blind);
                 continue;
             }
-            let since = begun[step];
-            if !evidence.history.has_jumped
-                && !evidence.history.deaths.iter().any(|death| *death >= since && *death <= record.at)
-            {
+            if !has_died && !is_blind {
                 let run = told.row.run;
                 problems.push(format!("{run} {step} is in doubt since {}, and nobody died", record.at));
             }
         }
     }
-    if by_peer > evidence.history.faults {
-        problems.push(format!("{by_peer} steps in doubt by {} faults", evidence.history.faults));
+    let ignored = evidence.world.lab.active_responses().iter().filter(|response| !response.is_done).count();
+    let faults = evidence.history.faults + u32::try_from(ignored).unwrap();
+    if by_peer > faults {
+        problems.push(format!("{by_peer} steps in doubt by {faults} faults"));
     }
     problems
+}
+
+/// Whatever an agent did by which something holds, its undo was in the journal before, and is there or done now.
+fn undos_are_known_before_what_they_undo(evidence: &Evidence<'_>) -> Vec<String> {
+    let mut problems = Vec::new();
+    for response in evidence.world.lab.active_responses() {
+        let is_hold = ["!portcullis-isolate", "!portcullis-block"].contains(&response.command.as_str());
+        let Some((run, step)) = response.key().and_then(|key| evidence.keys.get(key)) else { continue };
+        if !is_hold {
+            continue;
+        }
+        let told = &evidence.runs[run];
+        let at = Timestamp::from_millis(i64::try_from(response.at).unwrap());
+        let registers = |record: &&Record| {
+            let in_time = record.at <= at || !evidence.has_real_time(record.at);
+            matches!(&record.event, Event::StepStarted { step: started, holds: Some(holds), .. }
+                if started == step && holds.undo.is_some() && in_time)
+        };
+        if !told.journal.iter().any(|record| registers(&record)) {
+            problems.push(format!("{run} {step} was done before its undo was registered"));
+        }
+    }
+    for (run, told) in &evidence.runs {
+        if told.row.is_over() && !told.row.containments.is_empty() {
+            problems.push(format!("{run} is over and holds {:?}", told.row.containments));
+        }
+    }
+    problems
+}
+
+/// When everything is at rest, agents have in force what the ledger says, and nothing else.
+fn what_is_in_force_is_what_is_held(evidence: &Evidence<'_>) -> Vec<String> {
+    let in_force = evidence.world.lab.in_force();
+    let rows = evidence.runs.values().flat_map(|told| &told.row.containments);
+    let held: BTreeSet<String> = rows.map(|containment| containment.target.clone()).collect();
+    let mut problems = Vec::new();
+    if in_force != held {
+        problems.push(format!("in force is {in_force:?}, held is {held:?}"));
+    }
+    if evidence.history.contained != held {
+        problems.push(format!("the API says that {:?} is held, it is {held:?}", evidence.history.contained));
+    }
+    problems
+}
+
+/// A run holds something from when it knows so until it begins to undo it or lets go. Meanwhile nobody else has it
+/// released.
+fn nothing_is_released_that_another_run_holds(evidence: &Evidence<'_>) -> Vec<String> {
+    let mut problems = Vec::new();
+    let responses = evidence.world.lab.active_responses();
+    let is_release = |response: &&lab::ActiveResponse| {
+        response.is_done
+            && ["!portcullis-release", "!portcullis-unblock"].contains(&response.command.as_str())
+    };
+    for response in responses.iter().filter(is_release) {
+        let at = Timestamp::from_millis(i64::try_from(response.at).unwrap());
+        let Some((by, _)) = response.key().and_then(|key| evidence.keys.get(key)) else { continue };
+        let target = match response.alert.pointer("/data/srcip").and_then(Value::as_str) {
+            Some(address) => format!("agent/{}/ip/{address}", response.agent),
+            None => format!("agent/{}/network", response.agent),
+        };
+        if !evidence.has_real_time(at) {
+            continue;
+        }
+        for (run, told) in evidence.runs.iter().filter(|(run, _)| *run != by) {
+            if let Some(step) = told.holder_at(&target, at) {
+                problems.push(format!("{by} released {target} at {at}, and {run} {step} held it"));
+            }
+        }
+    }
+    problems
+}
+
+impl Told {
+    /// The step that holds a target at a time, with some room for what happens in the same moment.
+    fn holder_at(&self, target: &str, at: Timestamp) -> Option<StepKey> {
+        let mut holders: BTreeSet<StepKey> = BTreeSet::new();
+        let mut targets: BTreeMap<StepKey, String> = BTreeMap::new();
+        let room = std::time::Duration::from_millis(20);
+        for record in &self.journal {
+            let begins = record.at.after(room) <= at;
+            let is_past = record.at <= at.after(room);
+            if let Event::StepStarted { step, target: Some(of), holds: Some(_), .. } = &record.event {
+                targets.insert(step.clone(), of.clone());
+            }
+            if let Event::StepJoined { step, target: of, .. } = &record.event {
+                targets.insert(step.clone(), of.clone());
+            }
+            let Some(step) = record.event.step() else { continue };
+            let is_held = matches!(&record.event, Event::StepSucceeded { .. } | Event::StepJoined { .. });
+            if is_held && begins && !step.is_undo && targets.get(step).is_some_and(|of| of == target) {
+                holders.insert(step.clone());
+            }
+            let ends = matches!(&record.event, Event::StepStarted { .. } | Event::LetGo { .. });
+            if step.is_undo && ends && is_past {
+                holders.remove(&step.done());
+            }
+        }
+        holders.into_iter().next()
+    }
 }
 
 /// A kill damages nothing: there is nothing to repair, and nothing to complain of. Only an index that was being opened
 /// is not trusted, and made again.
 fn the_log_is_quiet(evidence: &Evidence<'_>) -> Vec<String> {
     let is_loud = |line: &&str| {
-        line.contains("\"ERROR\"") || line.contains("panicked") || line.contains("the store was repaired")
+        // An undo that fails is to be heard of.
+        let is_error = line.contains("\"ERROR\"") && !line.contains("what was contained cannot be undone");
+        is_error || line.contains("panicked") || line.contains("the store was repaired")
     };
     let is_excused = |line: &&str| line.contains("or the process ended while it was opened");
     let (excused, loud): (Vec<_>, Vec<_>) =

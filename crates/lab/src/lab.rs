@@ -1,5 +1,6 @@
 //! Starts and stops the servers, and is the lab's face towards Rust.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -210,6 +211,12 @@ impl Lab {
     /// The commands that Wazuh agents received, the oldest first.
     pub fn active_responses(&self) -> Vec<ActiveResponse> {
         self.world.wazuh.active_responses()
+    }
+
+    /// What agents have in force by the scripts in `examples/wazuh`: `agent/001/network` while it is isolated,
+    /// `agent/001/ip/192.0.2.1` while that address is blocked.
+    pub fn in_force(&self) -> BTreeSet<String> {
+        self.world.wazuh.in_force()
     }
 
     /// Puts an alert into the index as it is, and gives its `_id`. One without a `timestamp` gets this moment.

@@ -12,7 +12,7 @@ mod parameters;
 mod permissions;
 mod reply;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hyper::StatusCode;
@@ -100,6 +100,10 @@ impl Wazuh {
 
     pub(crate) fn active_responses(&self) -> Vec<ActiveResponse> {
         self.lock().active_responses.clone()
+    }
+
+    pub(crate) fn in_force(&self) -> BTreeSet<String> {
+        active_response::in_force(&self.lock().active_responses)
     }
 
     /// Changes an agent; false when there is none with this id.

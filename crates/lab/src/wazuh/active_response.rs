@@ -3,6 +3,8 @@
 //! Of what reaches an agent it is kept that it arrived and whether it was done. What was done raises an alert in the
 //! indexer, as a script does that writes its log when it has succeeded; what it does, timeouts and undo are not simulated.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -38,6 +40,33 @@ impl ActiveResponse {
     pub fn key(&self) -> Option<&str> {
         self.alert.get("portcullis")?.as_str()
     }
+
+    /// What one of the scripts in `examples/wazuh` acts on, in the words of the nodes' targets, and whether it holds from
+    /// then on.
+    fn change(&self) -> Option<(String, bool)> {
+        let (script, agent) = (self.command.strip_prefix("!portcullis-")?, &self.agent);
+        let address = || Some(format!("agent/{agent}/ip/{}", self.alert.pointer("/data/srcip")?.as_str()?));
+        match script {
+            "isolate" => Some((format!("agent/{agent}/network"), true)),
+            "release" => Some((format!("agent/{agent}/network"), false)),
+            "block" => Some((address()?, true)),
+            "unblock" => Some((address()?, false)),
+            _ => None,
+        }
+    }
+}
+
+/// What is in force after all this: isolated and not released since, blocked and not unblocked.
+pub(super) fn in_force(responses: &[ActiveResponse]) -> BTreeSet<String> {
+    let mut holds = BTreeSet::new();
+    for response in responses.iter().filter(|response| response.is_done) {
+        match response.change() {
+            Some((target, true)) => drop(holds.insert(target)),
+            Some((target, false)) => drop(holds.remove(&target)),
+            None => {}
+        }
+    }
+    holds
 }
 
 const MESSAGES: Messages = Messages {
