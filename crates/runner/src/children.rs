@@ -117,7 +117,7 @@ impl Shared {
     /// A run that was not made after all does not keep its turn.
     pub(crate) fn give_up_turn(self: &Arc<Shared>, workflow: &str, key: Option<&str>, run: RunId) {
         if let Some(next) = key.and_then(|key| self.turns.leave(workflow, key, run)) {
-            self.send(next, Input::Admitted);
+            self.wake(next);
         }
     }
 

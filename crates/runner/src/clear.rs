@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::{Clearance, Input, Run, Verdict};
+use engine::{Clearance, Run, Verdict};
 
 use model::{RunId, RunSummary};
 
@@ -47,7 +47,7 @@ impl Shared {
     pub(crate) fn settle_ledger(self: &Arc<Shared>, row: &RunSummary) {
         for waiting in self.ledger.note(row.run, &row.workflow, &row.containments) {
             failpoints::reach("ledger.wake");
-            self.send(waiting, Input::Tick);
+            self.wake(waiting);
         }
     }
 }

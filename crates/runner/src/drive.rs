@@ -141,10 +141,10 @@ impl Driver {
     async fn run_to_rest(&mut self, first: Option<Input>) -> Result<(), Error> {
         if let Some(input) = first {
             self.take(Letter { input, reply: None }).await?;
-            self.admit().await?;
         }
         loop {
             self.hand_on();
+            self.admit().await?;
             self.clear().await?;
             self.perform_commands().await?;
             self.call_runs().await?;
@@ -181,7 +181,7 @@ impl Driver {
         Letter { input, reply: None }
     }
 
-    /// Whose turn it is may have been said to a task that is gone.
+    /// Starts what waits for its turn, once the turn has come.
     async fn admit(&mut self) -> Result<(), Error> {
         let (run, workflow) = (self.run.id(), &self.run.workflow().name);
         let is_first = |key| self.shared.turns.is_first(workflow, key, run);

@@ -1,14 +1,14 @@
 //! Who drives which run, and the way in for people.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use engine::{Input, Run};
 use model::{Decision, Digest, Person, Resolution, RunId, RunStatus, RunSummary, StepKey, Timestamp};
 use store::{Fence, Store};
-use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
-use tracing::{error, info, warn};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot, watch};
+use tracing::{info, warn};
 
 use crate::clock::Clock;
 use crate::drive::{self, Letter};
@@ -34,7 +34,9 @@ const UPDATES: usize = 4096;
 pub struct Settings {
     /// Who performs commands, for the store's claims.
     pub worker: String,
-    /// How many runs may be under way at once; what comes then is asked to come again.
+    /// How many runs may be in memory when one more is started; what comes then is asked to come again. A quarter of it
+    /// beside is for those that the clock wakes, so that neither new runs keep an undo from its time nor many that are
+    /// due at once keep alerts out. At twice as many, nobody wakes another one.
     pub most_active_runs: usize,
     /// How many calls may be under way at once.
     pub most_calls: usize,
@@ -98,6 +100,8 @@ pub(crate) struct Shared {
     pub(crate) halt: Halt,
     pub(crate) resume_role: String,
     most_active_runs: usize,
+    /// One for each run that the clock may wake beside those that it has woken.
+    wakes: Arc<Semaphore>,
     active: Mutex<HashMap<RunId, mpsc::Sender<Letter>>>,
     /// Why the runner does nothing any more; empty while it works.
     stopped: watch::Sender<Option<String>>,
@@ -140,6 +144,7 @@ impl Runner {
             halt,
             resume_role: settings.resume_role,
             most_active_runs: settings.most_active_runs,
+            wakes: Arc::new(Semaphore::new(settings.most_active_runs.div_ceil(4))),
             active: Mutex::default(),
             stopped: watch::Sender::new(None),
         });
@@ -266,7 +271,9 @@ impl Runner {
             .unwrap_or_else(|_| Err(Error::Stopped("the run was dropped: look at it again".to_owned())))
     }
 
+    /// Takes up what a process before this one has left. All of it goes by the clock, which wakes so many at once.
     fn recover(&self, runs: &[RunSummary]) {
+        let now = self.shared.clock.now();
         let mut under_way = 0;
         for summary in runs {
             // Before anybody contains anything: what holds already is known.
@@ -278,54 +285,61 @@ impl Runner {
         for (run, key) in held.into_iter().filter_map(|run| Some((run, run.concurrency.as_deref()?))) {
             self.shared.turns.resume(&run.workflow, key, run.run);
         }
-        for run in self.shared.turns.holders() {
-            self.shared.send(run, Input::Admitted);
-        }
         for summary in runs {
             self.shared.metrics.note(summary.run, !summary.waiting.is_empty());
-            match summary.status {
+            let at = match summary.status {
                 RunStatus::Running => {
                     under_way += 1;
-                    let letter = Letter { input: Input::Tick, reply: None };
-                    if let Err(error) = self.shared.deliver(summary.run, letter) {
-                        error!(run = %summary.run, %error, "not recovered");
-                    }
+                    Some(summary.updated_at.min(now))
                 }
                 // A run that it called may have ended without its being told.
-                RunStatus::Waiting if !summary.calls.is_empty() => {
-                    self.shared.timers.set(summary.run, Some(self.shared.clock.now()));
-                }
+                RunStatus::Waiting if !summary.calls.is_empty() => Some(now),
                 // What it holds is being undone, whatever else it waits for.
-                RunStatus::Waiting if summary.is_busy_undoing() => {
-                    self.shared.timers.set(summary.run, Some(self.shared.clock.now()));
-                }
+                RunStatus::Waiting if summary.is_busy_undoing() => Some(now),
                 // What waits for nothing was noted by a process that was about to stop: it goes on at once.
-                RunStatus::Waiting if summary.waiting.is_empty() && summary.wake_at.is_none() => {
-                    self.shared.timers.set(summary.run, Some(self.shared.clock.now()));
-                }
-                RunStatus::Waiting => self.shared.timers.set(summary.run, summary.wake_at),
+                RunStatus::Waiting if summary.waiting.is_empty() && summary.wake_at.is_none() => Some(now),
+                RunStatus::Waiting => summary.wake_at,
                 // It has finished, and holds something: what was under way about that is taken up.
-                RunStatus::Succeeded | RunStatus::Failed | RunStatus::Cancelled => {
-                    let at = if summary.is_busy_undoing() {
-                        Some(self.shared.clock.now())
-                    } else {
-                        summary.wake_at
-                    };
-                    self.shared.timers.set(summary.run, at);
+                RunStatus::Succeeded | RunStatus::Failed | RunStatus::Cancelled
+                    if summary.is_busy_undoing() =>
+                {
+                    Some(now)
                 }
-            }
+                RunStatus::Succeeded | RunStatus::Failed | RunStatus::Cancelled => summary.wake_at,
+            };
+            self.shared.timers.set(summary.run, at);
+        }
+        for run in self.shared.turns.holders() {
+            self.shared.wake(run);
         }
         info!(runs = runs.len(), under_way, "recovered");
     }
 }
 
+/// Tells runs that their time has come. Those that are not in memory wait until there is room for them, the one that was
+/// due first in front.
 async fn tick(shared: Arc<Shared>, mut due: Due) {
-    while let Some(run) = due.next().await {
-        if shared.stopped.borrow().is_some() {
+    let mut overdue = VecDeque::new();
+    loop {
+        let (run, seat) = tokio::select! {
+            run = due.next() => match run {
+                Some(run) if shared.is_active(run) => (run, None),
+                Some(run) => {
+                    overdue.push_back(run);
+                    continue;
+                }
+                None => return,
+            },
+            Ok(seat) = shared.wakes.clone().acquire_owned(), if !overdue.is_empty() => {
+                let Some(run) = overdue.pop_front() else { continue };
+                (run, Some(seat))
+            }
+        };
+        if shared.is_stopped() {
             return;
         }
         let letter = Letter { input: Input::Tick, reply: None };
-        if let Err(error) = shared.deliver(run, letter) {
+        if let Err(error) = shared.deliver_by(run, letter, seat) {
             warn!(%run, %error, "a timer was not delivered");
             shared.timers.set(run, Some(shared.clock.now().after(Duration::from_secs(1))));
         }
@@ -335,17 +349,49 @@ async fn tick(shared: Arc<Shared>, mut due: Due) {
 impl Shared {
     /// Hands a letter to the task that owns the run; starts that task where there is none.
     pub(crate) fn deliver(self: &Arc<Shared>, run: RunId, letter: Letter) -> Result<(), Error> {
+        self.deliver_by(run, letter, None)
+    }
+
+    /// The same; a task that is started keeps the seat until it has ended.
+    fn deliver_by(
+        self: &Arc<Shared>,
+        run: RunId,
+        letter: Letter,
+        seat: Option<OwnedSemaphorePermit>,
+    ) -> Result<(), Error> {
         self.check_works()?;
         let mut active = self.active();
         if active.get(&run).is_some_and(mpsc::Sender::is_closed) {
             active.remove(&run);
         }
+        if active.len() >= self.most_active_runs.saturating_mul(2) && !active.contains_key(&run) {
+            return Err(Error::Busy);
+        }
         let mailbox = active.entry(run).or_insert_with(|| {
             let (sender, mailbox) = mpsc::channel(MAILBOX);
-            tokio::spawn(drive::load_and_drive(self.clone(), run, mailbox));
+            let driven = drive::load_and_drive(self.clone(), run, mailbox);
+            tokio::spawn(async move {
+                driven.await;
+                drop(seat);
+            });
             sender
         });
         mailbox.try_send(letter).map_err(|_| Error::Busy)
+    }
+
+    /// Has a run look at what has changed around it: whose turn it is, what is contained. It does so whenever it is told
+    /// anything, so one whose mailbox is full need not be told; one that is not in memory is left to the clock.
+    pub(crate) fn wake(&self, run: RunId) {
+        // The lock is held until it is told: a run that comes to rest sets its timer before it is given up.
+        let active = self.active();
+        match active.get(&run).filter(|mailbox| !mailbox.is_closed()) {
+            Some(mailbox) => drop(mailbox.try_send(Letter { input: Input::Tick, reply: None })),
+            None => self.timers.set(run, Some(self.clock.now())),
+        }
+    }
+
+    fn is_active(&self, run: RunId) -> bool {
+        self.active().get(&run).is_some_and(|mailbox| !mailbox.is_closed())
     }
 
     /// Makes this process the owner of a run that is about to be created.

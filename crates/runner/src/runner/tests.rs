@@ -18,6 +18,7 @@ mod calls;
 mod contained;
 mod full_disk;
 mod held;
+mod overload;
 mod recovery;
 
 const NODES: [&str; 9] = [

@@ -183,7 +183,7 @@ async fn who_holds_a_key_holds_it_after_a_restart() {
     assert_eq!(asking, 1, "two runs with one key are under way");
 }
 
-fn webhook() -> Trigger {
+pub(super) fn webhook() -> Trigger {
     Trigger {
         kind: TriggerKind::Webhook,
         received_at: Timestamp::default(),
