@@ -71,7 +71,7 @@ async fn all_disruption_is_halted_and_resumed_from_a_terminal() {
     assert!(code == 0 && text.contains("ALL DISRUPTION IS HALTED: by ana since "), "{text}");
     world.kill().await;
     world.start().await;
-    for list in ["runs", "approvals", "workflows"] {
+    for list in ["runs", "approvals", "workflows", "contained"] {
         let (code, text) = world.run(&[list]).await;
         let first = text.lines().next().unwrap_or_default();
         assert!(code == 0 && first.starts_with("ALL DISRUPTION IS HALTED"), "{list}: {text}");

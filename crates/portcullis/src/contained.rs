@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::client::Client;
+use crate::halt;
 use crate::show;
 
 /// What is held under one target, as the API shows it.
@@ -30,6 +31,7 @@ struct Holder {
 /// Lists what is contained. Gives whether nothing of it should have been undone and is not.
 pub(crate) async fn contained(client: &Client) -> anyhow::Result<bool> {
     let answer = client.get("/api/v1/containments").await?;
+    halt::banner(&answer);
     let rows: Vec<Row> = serde_json::from_value(answer.get("containments").cloned().unwrap_or_default())
         .context("the server's answer cannot be read: is it of another version?")?;
     if rows.is_empty() {

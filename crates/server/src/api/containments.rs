@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::{Extension, Json};
 use model::{Containment, ContainmentState, RunId, RunSummary, Timestamp};
+use runner::Halted;
 use serde::{Deserialize, Serialize};
 
 use crate::access::Caller;
@@ -14,6 +15,9 @@ use crate::router::App;
 #[derive(Serialize)]
 pub(crate) struct Ledger {
     containments: Vec<Row>,
+    /// Why all disruption is halted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    halted: Option<Halted>,
 }
 
 /// What is held under one target.
@@ -54,7 +58,7 @@ pub(crate) struct Undo {
 
 pub(crate) async fn list(State(app): State<App>) -> Json<Ledger> {
     let rows = app.runner.containments().into_iter().filter_map(Row::of);
-    Json(Ledger { containments: rows.collect() })
+    Json(Ledger { containments: rows.collect(), halted: app.runner.halted() })
 }
 
 pub(crate) async fn undo(
