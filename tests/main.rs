@@ -9,6 +9,7 @@ mod approvals;
 mod backup;
 mod command_line;
 mod crashes;
+mod damage;
 mod documents;
 mod evidence;
 mod failures;
