@@ -17,10 +17,10 @@ use crate::place::Place;
 
 /// A file of so many bytes is never too large.
 const SMALL: u64 = 64 << 20;
-/// How much memory a copy may take while it is made, in bytes.
+/// The cache of either file while one is copied into the other, in bytes.
 const COPY_CACHE_BYTES: u64 = 8 << 20;
-/// So many keys are copied at once.
-const AT_ONCE: usize = 10_000;
+/// So many keys are copied and written down at once; what is not written down stays in memory.
+const AT_ONCE: usize = 2_000;
 
 pub(crate) type Result<T> = std::result::Result<T, Error>;
 
@@ -171,12 +171,14 @@ impl Index {
     pub(crate) fn copy_afresh(&self) -> Result<()> {
         let failed = |error: std::io::Error| Error(format!("it cannot be copied: {error}"));
         let mut slot = self.db.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(old) = slot.take() else { return Err(Error("it is gone".to_owned())) };
+        // Closed and opened again with a small cache: memory that was taken once is seldom given back, so that what counts
+        // is the most that is taken at one time.
+        drop(slot.take().ok_or_else(|| Error("it is gone".to_owned()))?);
+        let old = open_sled(&self.folder, COPY_CACHE_BYTES)?;
         let beside = self.folder.with_extension("afresh");
         if beside.exists() {
             std::fs::remove_dir_all(&beside).map_err(failed)?;
         }
-        // It is closed again in a moment, and memory that was taken once is seldom given back.
         let new = open_sled(&beside, COPY_CACHE_BYTES)?;
         guard(|| {
             let mut batch = sled::Batch::default();
@@ -185,6 +187,7 @@ impl Index {
                 batch.insert(key, value);
                 if number % AT_ONCE == AT_ONCE - 1 {
                     new.apply_batch(std::mem::take(&mut batch))?;
+                    new.flush()?;
                 }
             }
             new.apply_batch(batch)?;
