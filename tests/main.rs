@@ -15,6 +15,7 @@ mod evidence;
 mod failures;
 mod guardrails;
 mod new;
+mod overload;
 mod pictures;
 mod playbooks;
 mod reload;

@@ -46,6 +46,7 @@ pub(crate) struct World {
     pub(crate) folder: TempDir,
     wazuh_password: String,
     guardrails: String,
+    limits: String,
     server: Option<Server>,
 }
 
@@ -92,7 +93,8 @@ impl World {
             std::fs::copy(shipped, workflows.join("contain_ssh_bruteforce.yaml")).unwrap();
         }
         let guardrails = "{ resume_role: analyst }".to_owned();
-        World { lab, folder, wazuh_password, guardrails, server: None }
+        let limits = "{}".to_owned();
+        World { lab, folder, wazuh_password, guardrails, limits, server: None }
     }
 
     /// The server gets this password for Wazuh from its next start on.
@@ -103,6 +105,11 @@ impl World {
     /// The server has these guardrails from its next start on.
     pub(crate) fn set_guardrails(&mut self, guardrails: &str) {
         guardrails.clone_into(&mut self.guardrails);
+    }
+
+    /// The server has these limits from its next start on.
+    pub(crate) fn set_limits(&mut self, limits: &str) {
+        limits.clone_into(&mut self.limits);
     }
 
     /// Starts the server and waits until it says that it listens.
@@ -323,7 +330,9 @@ hooks:
 api:
   tokens:
 {tokens}guardrails: {guardrails}
+limits: {limits}
 "#,
+            limits = self.limits,
             guardrails = self.guardrails,
             wazuh = self.lab.wazuh_url(),
             user = Settings::default().wazuh_user,

@@ -62,12 +62,12 @@ impl App {
             warn!(report, "the store was repaired");
         }
         let guardrails = self.guardrails(&store, &nodes).await?;
-        let usual = runner::Settings::default();
+        let usual = self.settings.limits.of_runner(runner::Settings::default());
         let settings = runner::Settings {
             retention: self.settings.retention,
             guard: Arc::new(guardrails),
-            resume_role: self.settings.guardrails.resume_role.clone().unwrap_or(usual.resume_role),
-            ..runner::Settings::default()
+            resume_role: self.settings.guardrails.resume_role.clone().unwrap_or(usual.resume_role.clone()),
+            ..usual
         };
         Ok(Runner::open(Arc::new(store), Arc::new(Performer(nodes)), workflows, settings).await?)
     }
@@ -85,7 +85,7 @@ impl App {
         server::Settings {
             hooks: self.settings.hooks.clone(),
             tokens: self.settings.tokens.clone(),
-            ..Default::default()
+            ..self.settings.limits.of_server(server::Settings::default())
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod connections;
 mod guardrails;
+mod limits;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,12 +18,23 @@ use workflow::yaml::{Document, Node, Object};
 use workflow::{Diagnostic, Diagnostics, Rule};
 
 pub(crate) use guardrails::Guardrails;
+pub(crate) use limits::Limits;
 
 /// The most finished runs that can be asked to be kept.
 const MOST_RUNS: u64 = 100_000_000;
 
-const KEYS: [&str; 9] =
-    ["listen", "data_dir", "workflows", "nodes", "connections", "hooks", "api", "guardrails", "retention"];
+const KEYS: [&str; 10] = [
+    "listen",
+    "data_dir",
+    "workflows",
+    "nodes",
+    "connections",
+    "hooks",
+    "api",
+    "guardrails",
+    "retention",
+    "limits",
+];
 
 /// What the operator says.
 #[derive(Debug)]
@@ -41,6 +53,8 @@ pub(crate) struct Settings {
     pub(crate) guardrails: Guardrails,
     /// Which finished runs are kept.
     pub(crate) retention: runner::Retention,
+    /// How much is taken on at once.
+    pub(crate) limits: Limits,
 }
 
 /// The folders that the configuration names: all that checking playbooks takes, and no secret.
@@ -129,6 +143,7 @@ impl Reader<'_> {
         let tokens = object.get("api").map(|node| self.tokens(&node)).unwrap_or_default();
         let guardrails = object.get("guardrails").map(|node| self.guardrails(&node, &tokens));
         let retention = object.get("retention").map_or(Some(usual_retention()), |node| retention(&node));
+        let limits = object.get("limits").map(|node| limits::read(&node)).unwrap_or_default();
         Some(Settings {
             listen: listen?,
             data_dir: data_dir?,
@@ -137,6 +152,7 @@ impl Reader<'_> {
             tokens,
             guardrails: guardrails.unwrap_or_default(),
             retention: retention?,
+            limits,
         })
     }
 

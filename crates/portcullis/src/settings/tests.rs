@@ -366,3 +366,34 @@ fn retention_is_a_time_or_a_number_of_runs_or_both() {
     soon: error[wrong-type]: `soon` is not a duration: write a whole number with ms, s, m, h or d, as in `30s`
     ");
 }
+
+#[test]
+fn limits_are_whole_numbers_within_reason() {
+    let read = |limits: &str| {
+        let shown = check(&format!("data_dir: data\nlimits: {limits}\n"));
+        match shown.split_once("limits: Limits {") {
+            Some((_, rest)) => rest.split('}').next().unwrap_or_default().split_whitespace().collect(),
+            None => shown.lines().next().unwrap_or_default().to_owned(),
+        }
+    };
+    let shown: Vec<String> = [
+        "{}",
+        "{ live_runs: 500, calls: 8, alerts: 16, requests: 4, body_bytes: 65536 }",
+        "{ live_runs: 0 }",
+        "{ body_bytes: 100 }",
+        "{ calls: many }",
+        "{ runs: 10 }",
+        "500",
+    ]
+    .map(|text| format!("{text}: {}\n", read(text)))
+    .into();
+    assert_snapshot!(shown.concat(), @"
+    {}: live_runs:None,calls:None,alerts:None,requests:None,body_bytes:None,
+    { live_runs: 500, calls: 8, alerts: 16, requests: 4, body_bytes: 65536 }: live_runs:Some(500,),calls:Some(8,),alerts:Some(16,),requests:Some(4,),body_bytes:Some(65536,),
+    { live_runs: 0 }: error[wrong-value]: this is not a whole number from 1 to 1000000
+    { body_bytes: 100 }: error[wrong-value]: this is not a whole number from 1024 to 8388608
+    { calls: many }: error[wrong-value]: this is not a whole number from 1 to 10000
+    { runs: 10 }: error[unknown-key]: there is no key `runs` here
+    500: error[wrong-type]: this has to be a map, not a number
+    ");
+}
