@@ -7,7 +7,8 @@ mod steps;
 use std::sync::Arc;
 
 use model::{
-    Event, Failure, FailureClass, Held, Mode, Record, RunId, RunStatus, StepKey, Trigger, WorkflowRef,
+    Event, Failure, FailureClass, Held, Mode, Record, RunId, RunStatus, StepKey, Trigger, TriggerKind,
+    WorkflowRef,
 };
 use serde_json::{Value, json};
 use workflow::{EngineNode, OnError};
@@ -62,7 +63,8 @@ impl Run {
                 self.stop_what_has_not_started(self.steps.len(), record)
             }
             Event::RunTimedOut => self.apply_timed_out(record),
-            Event::AlertJoined { alert, .. } => {
+            Event::AlertJoined { alert, reconciled, .. } => {
+                self.reconciled |= reconciled;
                 self.joined_alerts.extend(alert.clone());
                 self.alerts_again += 1;
                 Ok(())
@@ -122,6 +124,8 @@ impl Run {
             Some(parent) => parent.about.clone(),
             None => summary::about(alert),
         };
+        self.alert_id = summary::alert_id(alert).filter(|_| trigger.kind == TriggerKind::Webhook);
+        self.reconciled = trigger.reconciled;
         scope::begin(&mut self.scope, self.id, &self.workflow, trigger, alert, record);
         self.steps.iter_mut().for_each(|step| step.since = record.at);
         Ok(())

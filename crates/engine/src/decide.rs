@@ -15,6 +15,7 @@ use crate::place::Place;
 use crate::retry;
 use crate::run::{Phase, Run};
 use crate::state::State;
+use crate::summary::alert_id;
 use crate::verify::after_success;
 
 /// A step that was interrupted so often is given up: it may be what kills the process.
@@ -67,8 +68,8 @@ impl Run {
                 self.record(event, now, journal);
                 Ok(())
             }
-            Input::AlertAgain { alert, received_at } => {
-                if let Some(event) = self.alert_again(alert, received_at) {
+            Input::AlertAgain { alert, received_at, reconciled } => {
+                if let Some(event) = self.alert_again(alert, received_at, reconciled) {
                     self.record(event, now, journal);
                 }
                 Ok(())
@@ -134,13 +135,14 @@ impl Run {
     }
 
     /// The same alert again adds to what is known of the incident; the very same one, sent twice, adds nothing.
-    fn alert_again(&self, alert: Arc<Value>, received_at: Timestamp) -> Option<Event> {
+    fn alert_again(&self, alert: Arc<Value>, received_at: Timestamp, reconciled: bool) -> Option<Event> {
         let is_first = self.scope.get(&["alert"]) == Some(alert.as_ref());
         if is_first || self.joined_alerts.contains(&alert) || self.alerts_again >= MOST_COUNTED_ALERTS {
             return None;
         }
-        let alert = Some(alert).filter(|_| self.joined_alerts.len() < MOST_JOINED_ALERTS);
-        Some(Event::AlertJoined { alert, received_at })
+        let is_kept = self.joined_alerts.len() < MOST_JOINED_ALERTS;
+        let id = alert_id(&alert).filter(|_| !is_kept);
+        Some(Event::AlertJoined { alert: Some(alert).filter(|_| is_kept), id, received_at, reconciled })
     }
 
     /// What follows where a person wants something undone, or has undone it.

@@ -74,6 +74,8 @@ pub enum Input {
         alert: Arc<Value>,
         /// When it arrived.
         received_at: Timestamp,
+        /// Whether it never came by itself.
+        reconciled: bool,
     },
     /// A run that performs a step has ended, or could not be started.
     ChildEnded {

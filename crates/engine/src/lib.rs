@@ -28,6 +28,7 @@ pub use command::{Child, Command};
 pub use input::{Input, Rejected, Start, Turn};
 pub use run::{Corrupt, Run};
 pub use scope::start_scope;
+pub use summary::{about, alert_id};
 
 #[cfg(test)]
 mod tests;

@@ -49,6 +49,10 @@ pub struct Run {
     /// The alerts that came again, as far as they are kept, and how many came.
     pub(crate) joined_alerts: Vec<Arc<Value>>,
     pub(crate) alerts_again: u32,
+    /// Which alert started it.
+    pub(crate) alert_id: Option<String>,
+    /// Whether one of its alerts never came by itself.
+    pub(crate) reconciled: bool,
     pub(crate) started_at: Timestamp,
     /// When its turn came; its time limit counts from here.
     pub(crate) began_at: Timestamp,
@@ -324,6 +328,8 @@ impl Run {
             disrupted_at: Vec::new(),
             joined_alerts: Vec::new(),
             alerts_again: 0,
+            alert_id: None,
+            reconciled: false,
             started_at: Timestamp::default(),
             began_at: Timestamp::default(),
             updated_at: Timestamp::default(),

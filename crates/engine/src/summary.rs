@@ -14,6 +14,8 @@ pub(crate) fn of(run: &Run) -> RunSummary {
         workflow: run.workflow.name.clone(),
         source: run.workflow.digest.clone(),
         about: run.about.clone(),
+        alert: run.alert_id.clone(),
+        reconciled: run.reconciled,
         status: run.status(),
         started_at: run.started_at,
         updated_at: run.updated_at,
@@ -53,8 +55,18 @@ fn waiting(run: &Run) -> Vec<Waiting> {
     waiting.collect()
 }
 
+/// Which alert of Wazuh this is, however it came: the manager that raised it, and its id there, as in
+/// `wazuh-01/1652272159.1549653`. None where it does not say.
+pub fn alert_id(alert: &Value) -> Option<String> {
+    let text = |pointer: &str| alert.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
+    // Each node of a cluster counts for itself.
+    let manager = text("/cluster/node").or_else(|| text("/manager/name"))?;
+    let id = format!("{manager}/{}", text("/id")?);
+    (id.len() <= LONGEST_LINE && !id.contains(char::is_control)).then_some(id)
+}
+
 /// What an alert is about, in a line: the rule, and the agent that saw it.
-pub(crate) fn about(alert: &Value) -> String {
+pub fn about(alert: &Value) -> String {
     let text = |pointer: &str| match alert.pointer(pointer) {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Number(number)) => number.to_string(),

@@ -234,8 +234,14 @@ pub enum Event {
         /// The alert, as the sender wrote it; none where the run holds enough of them.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         alert: Option<Arc<Value>>,
+        /// Which alert it was, where it is not kept and says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<String>,
         /// When it arrived.
         received_at: Timestamp,
+        /// Whether it never came by itself: it was found where Wazuh keeps its alerts.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        reconciled: bool,
     },
     /// The step waits until a point in time.
     DelayStarted {
@@ -443,6 +449,9 @@ pub struct Trigger {
     /// The step that called the run, where one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<Parent>,
+    /// Whether the alert never came by itself: it was found where Wazuh keeps its alerts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reconciled: bool,
 }
 
 /// The step that called a run.

@@ -17,6 +17,12 @@ pub struct RunSummary {
     pub source: Digest,
     /// What the run is about, in a line: the alert's rule and agent.
     pub about: String,
+    /// Which alert started it: the manager that raised it, and its id there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert: Option<String>,
+    /// Whether one of its alerts never came by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reconciled: bool,
     /// Where it stands.
     pub status: RunStatus,
     /// When it started.

@@ -55,6 +55,7 @@ pub(super) fn play(workflow: &Arc<Workflow>, test: &Test, pure: &Pure<'_>) -> Pl
         query: BTreeMap::new(),
         by: None,
         parent: None,
+        reconciled: false,
     };
     let start = Start { trigger, alert: test.alert.clone(), turn: None };
     let whens = whens(workflow, &start);

@@ -386,7 +386,9 @@ fn the_same_alert_again_is_kept_with_the_run_also_after_its_end() {
     let mut world = World::new("workflow: w\nsteps: [{ id: a, uses: set, with: { x: \"1\" } }]\n");
     for n in 0..52 {
         let received_at = world.now;
-        world.tell(Input::AlertAgain { alert: json!({ "n": n }).into(), received_at }).unwrap();
+        world
+            .tell(Input::AlertAgain { alert: json!({ "n": n }).into(), received_at, reconciled: false })
+            .unwrap();
     }
     assert_eq!(world.run.status(), RunStatus::Succeeded);
     let last = world.story();

@@ -115,7 +115,9 @@ fn act(world: &mut World, next: Move) {
         }
         Move::Again(n) => {
             let received_at = world.now;
-            world.tell(Input::AlertAgain { alert: json!({ "n": n }).into(), received_at }).unwrap();
+            world
+                .tell(Input::AlertAgain { alert: json!({ "n": n }).into(), received_at, reconciled: false })
+                .unwrap();
         }
     }
 }

@@ -58,6 +58,7 @@ pub(super) fn start() -> Start {
             query: Default::default(),
             by: None,
             parent: None,
+            reconciled: false,
         },
         turn: None,
         alert: json!({ "rule": { "id": "5763", "level": 10, "description": "brute force" }, "agent": { "name": "web-01" } })

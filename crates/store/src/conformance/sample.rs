@@ -42,6 +42,7 @@ pub fn create(number: u32) -> Append {
             query: Default::default(),
             by: None,
             parent: None,
+            reconciled: false,
         },
         concurrency: None,
         alert: Arc::new(
@@ -53,6 +54,8 @@ pub fn create(number: u32) -> Append {
         workflow: "contain".to_owned(),
         source: source(1).digest,
         about: format!("rule 5763 on agent {number}"),
+        alert: None,
+        reconciled: false,
         status: RunStatus::Running,
         started_at: at,
         updated_at: at,
