@@ -15,6 +15,7 @@ use tracing::warn;
 use workflow::{Catalog, Draft, Workflow};
 
 use crate::directory::Agents;
+use crate::missed::MissedAlerts;
 use crate::playbooks::Playbooks;
 use crate::settings::{Folders, Settings};
 
@@ -62,9 +63,14 @@ impl App {
             warn!(report, "the store was repaired");
         }
         let guardrails = self.guardrails(&store, &nodes).await?;
+        let reconcile = self.settings.reconcile.as_ref();
+        let reconcile = reconcile
+            .map(|reconcile| MissedAlerts::settings(reconcile, &self.catalog, &nodes))
+            .transpose()?;
         let usual = self.settings.limits.of_runner(runner::Settings::default());
         let settings = runner::Settings {
             retention: self.settings.retention,
+            reconcile,
             guard: Arc::new(guardrails),
             resume_role: self.settings.guardrails.resume_role.clone().unwrap_or(usual.resume_role.clone()),
             ..usual

@@ -100,6 +100,8 @@ pub(crate) enum Command {
     /// List what is contained: by which run, since when, until when, and when it was last seen to be so. Ends with 1 where
     /// something should be undone and cannot be.
     Contained,
+    /// List the alerts of the last days that never came by themselves, and were found in the Wazuh indexer.
+    Gaps,
     /// Undo now what a step of a run has contained; or say that it was undone by hand.
     Undo {
         /// The run.

@@ -13,9 +13,11 @@ mod demo;
 mod directory;
 mod eval;
 mod explain;
+mod gaps;
 mod graph;
 mod halt;
 mod lab;
+mod missed;
 mod new;
 mod people;
 mod playbooks;
@@ -107,6 +109,7 @@ async fn run(cli: Cli) -> anyhow::Result<bool> {
         Command::Undo { run, step, why, done, by } => {
             contained::undo(&client(config, url)?, run, &step, done, &why, by.as_deref()).await?;
         }
+        Command::Gaps => gaps::gaps(&client(config, url)?).await?,
         Command::Workflows => return workflows::workflows(&client(config, url)?).await,
         Command::Cancel { run, why } => people::cancel(&client(config, url)?, run, &why).await?,
         Command::Halt { why, by } => halt::halt(&client(config, url)?, &why, by.as_deref()).await?,

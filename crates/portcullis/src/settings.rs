@@ -6,6 +6,7 @@
 mod connections;
 mod guardrails;
 mod limits;
+mod reconcile;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,11 +20,12 @@ use workflow::{Diagnostic, Diagnostics, Rule};
 
 pub(crate) use guardrails::Guardrails;
 pub(crate) use limits::Limits;
+pub(crate) use reconcile::Reconcile;
 
 /// The most finished runs that can be asked to be kept.
 const MOST_RUNS: u64 = 100_000_000;
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "listen",
     "data_dir",
     "workflows",
@@ -34,6 +36,7 @@ const KEYS: [&str; 10] = [
     "guardrails",
     "retention",
     "limits",
+    "reconcile",
 ];
 
 /// What the operator says.
@@ -55,6 +58,8 @@ pub(crate) struct Settings {
     pub(crate) retention: runner::Retention,
     /// How much is taken on at once.
     pub(crate) limits: Limits,
+    /// Where alerts that do not come by themselves are asked for, if anywhere.
+    pub(crate) reconcile: Option<Reconcile>,
 }
 
 /// The folders that the configuration names: all that checking playbooks takes, and no secret.
@@ -137,11 +142,16 @@ impl Reader<'_> {
         });
         let data_dir = object.require("data_dir").and_then(|node| self.path(&node));
         let hooks = object.get("hooks").map(|node| node.entries()).unwrap_or_default();
-        let hooks =
+        let hooks: BTreeMap<String, server::Hook> =
             hooks.iter().filter_map(|(path, node)| Some(((*path).to_owned(), self.hook(node)?))).collect();
         let connections = object.get("connections").map(|node| self.connections(&node, recipes));
         let tokens = object.get("api").map(|node| self.tokens(&node)).unwrap_or_default();
         let guardrails = object.get("guardrails").map(|node| self.guardrails(&node, &tokens));
+        let reconcile = object.get("reconcile").map(|node| {
+            let products = connections.as_ref().into_iter().flatten();
+            let products = products.map(|(name, connection)| (name.as_str(), connection.product.as_str()));
+            reconcile::reconcile(&node, &products.collect(), &hooks)
+        });
         let retention = object.get("retention").map_or(Some(usual_retention()), |node| retention(&node));
         let limits = object.get("limits").map(|node| limits::read(&node)).unwrap_or_default();
         Some(Settings {
@@ -153,6 +163,7 @@ impl Reader<'_> {
             guardrails: guardrails.unwrap_or_default(),
             retention: retention?,
             limits,
+            reconcile: reconcile.flatten(),
         })
     }
 

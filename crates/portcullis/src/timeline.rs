@@ -38,7 +38,8 @@ fn tell(event: &Event) -> String {
                 .parent
                 .as_ref()
                 .map_or(by, |parent| format!(", step {} of run {}", parent.step, parent.run));
-            format!("started: {} ({}{by})", workflow.name, trigger.kind.as_str())
+            let late = if trigger.reconciled { ", found in the indexer" } else { "" };
+            format!("started: {} ({}{by}{late})", workflow.name, trigger.kind.as_str())
         }
         Event::TriggerFailed { message } => {
             format!("not performed: the trigger's condition cannot be evaluated: {}", show::line(message))
@@ -112,8 +113,11 @@ fn tell_after(event: &Event) -> String {
         Event::UndoDue { why, .. } => format!("due: {}", undo_reason(why)),
         Event::AlarmRaised { message, .. } => format!("ALARM: {}", show::line(message)),
         Event::LetGo { how, .. } => let_go(how),
-        Event::AlertJoined { alert: Some(_), .. } => "the same alert came again".to_owned(),
-        Event::AlertJoined { alert: None, .. } => "the same alert came again, and is not kept".to_owned(),
+        Event::AlertJoined { alert, reconciled, .. } => {
+            let late = if *reconciled { ", found in the indexer" } else { "" };
+            let kept = if alert.is_some() { "" } else { ", and is not kept" };
+            format!("the same alert came again{late}{kept}")
+        }
         _ => String::new(),
     }
 }

@@ -93,6 +93,7 @@ impl Shared {
             query: BTreeMap::new(),
             by: None,
             parent: Some(child.parent.clone()),
+            reconciled: false,
         };
         let runner = Runner { shared: self.clone() };
         let start = Start { trigger, alert: inputs, turn: None };

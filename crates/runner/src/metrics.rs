@@ -112,7 +112,7 @@ impl Runner {
         let workflows = self.workflows();
         let is_failing = |playbook: &&crate::Playbook| playbook.failing_since.is_some();
         let failing = workflows.playbooks().iter().filter(is_failing).count();
-        vec![
+        let mut all = vec![
             Metric::gauge("portcullis_workflows", "Workflows that can be started.", workflows.iter().count()),
             Metric::gauge(
                 "portcullis_playbooks_failing",
@@ -164,7 +164,10 @@ impl Runner {
                 "Calls to other systems: ok, failed (provably not done), unknown.",
                 &metrics.calls,
             ),
-        ]
+        ];
+        let reconciling = self.shared.reconciling.as_ref();
+        all.extend(reconciling.map(|it| it.metrics(self.shared.clock.now())).unwrap_or_default());
+        all
     }
 }
 

@@ -19,6 +19,7 @@ use crate::halt::Halt;
 use crate::ledger::{Contained, Ledger};
 use crate::metrics::Metrics;
 use crate::pinned::Pinned;
+use crate::reconcile::{self, Reconcile, Reconciling};
 use crate::retention::{self, Forgotten, Retention};
 use crate::schedules;
 use crate::timers::{Due, Timers, timers};
@@ -48,6 +49,8 @@ pub struct Settings {
     pub guard: Arc<dyn Guard>,
     /// The role that it takes to end a halt of all disruption.
     pub resume_role: String,
+    /// Where alerts that do not come by themselves are asked for, if anywhere.
+    pub reconcile: Option<Reconcile>,
 }
 
 impl Default for Settings {
@@ -60,6 +63,7 @@ impl Default for Settings {
             clock: Clock::System,
             guard: Arc::new(Unguarded),
             resume_role: "admin".to_owned(),
+            reconcile: None,
         }
     }
 }
@@ -99,6 +103,7 @@ pub(crate) struct Shared {
     pub(crate) guard: Arc<dyn Guard>,
     pub(crate) halt: Halt,
     pub(crate) resume_role: String,
+    pub(crate) reconciling: Option<Arc<Reconciling>>,
     most_active_runs: usize,
     /// One for each run that the clock may wake beside those that it has woken.
     wakes: Arc<Semaphore>,
@@ -124,6 +129,13 @@ impl Runner {
         let halt = Halt::read(store.as_ref()).await?;
         let forgotten = Forgotten::read(store.as_ref(), settings.retention).await?;
         let restored_at = upkeep::restored_at(store.as_ref()).await?;
+        let reconciling = match settings.reconcile {
+            Some(reconcile) => {
+                let now = settings.clock.now();
+                Some(Arc::new(Reconciling::open(reconcile, store.as_ref(), &workflows, now).await?))
+            }
+            None => None,
+        };
         let (timers, due) = timers(settings.clock);
         let shared = Arc::new(Shared {
             store,
@@ -143,6 +155,7 @@ impl Runner {
             guard: settings.guard,
             halt,
             resume_role: settings.resume_role,
+            reconciling,
             most_active_runs: settings.most_active_runs,
             wakes: Arc::new(Semaphore::new(settings.most_active_runs.div_ceil(4))),
             active: Mutex::default(),
@@ -153,6 +166,9 @@ impl Runner {
         tokio::spawn(retention::forget(runner.shared.clone()));
         runner.recover(&claim.runs);
         tokio::spawn(schedules::keep_time(runner.clone(), runner.shared.workflows.subscribe()));
+        if let Some(reconciling) = runner.shared.reconciling.clone() {
+            tokio::spawn(reconcile::keep_asking(runner.clone(), reconciling));
+        }
         Ok(runner)
     }
 

@@ -12,6 +12,7 @@ use tracing::{error, info, warn};
 use workflow::Workflow;
 
 use crate::error::Error;
+use crate::reconcile::Seen;
 use crate::runner::{Runner, Shared};
 
 /// For so long the time of a schedule starts one run at most. It has to outlast the downtime after a crash that hit
@@ -110,6 +111,8 @@ impl Runner {
         failpoints::reach("receive.arrived");
         let mut received = Received::default();
         let mut last = Position::default();
+        let reconciling = self.shared.reconciling.as_ref();
+        let alert_id = reconciling.and_then(|it| it.id_of(&delivery.path, &delivery.alert));
         let start = Start { trigger: delivery.trigger, alert: delivery.alert, turn: None };
         let (mut scope, mut is_busy) = (None, false);
         let workflows = self.workflows();
@@ -127,8 +130,8 @@ impl Runner {
                     Some(error.message)
                 }
             };
-            let (started, position) = match self.create(new_id(), workflow, start.clone(), in_vain).await {
-                Ok(created) => created,
+            let (started, position) = match self.admit(workflow, &start, in_vain, alert_id.as_deref()).await {
+                Ok(admitted) => admitted,
                 Err(Error::Busy) => {
                     // That one playbook has no room keeps the alert from no other.
                     is_busy = true;
@@ -136,10 +139,6 @@ impl Runner {
                 }
                 Err(error) => return Err(error),
             };
-            if started.is_duplicate {
-                let joined = self.join(started.run, &start).await;
-                is_busy |= matches!(joined, Err(Error::Busy));
-            }
             last = last.max(position);
             let respond_within = triggers.iter().filter_map(|trigger| trigger.respond_within).max();
             received.runs.push(Started { respond_within, ..started });
@@ -150,11 +149,47 @@ impl Runner {
         if is_busy { Err(Error::Busy) } else { Ok(received) }
     }
 
+    /// Starts the run of an alert, or adds the alert to the run that exists for it. One that came before, on this way or the
+    /// other, is in its run.
+    async fn admit(
+        &self,
+        workflow: &Arc<Workflow>,
+        start: &Start,
+        in_vain: Option<String>,
+        alert_id: Option<&str>,
+    ) -> Result<(Started, Position), Error> {
+        let recognised = self.shared.reconciling.as_ref().zip(alert_id);
+        let seat = match recognised {
+            None => None,
+            Some((reconciling, id)) => match reconciling.known.look(&workflow.name, id).await {
+                Seen::Never(seat) => Some(seat),
+                Seen::In(run) => {
+                    let workflow = workflow.name.clone();
+                    let started = Started { run, workflow, is_duplicate: true, respond_within: None };
+                    return Ok((started, Position::LATEST));
+                }
+            },
+        };
+        let (started, position) = self.create(new_id(), workflow, start.clone(), in_vain).await?;
+        if started.is_duplicate && matches!(self.join(started.run, start).await, Err(Error::Busy)) {
+            return Err(Error::Busy);
+        }
+        if let Some(seat) = seat {
+            seat.admitted(started.run, self.shared.clock.now());
+        }
+        if let Some((reconciling, id)) = recognised.filter(|_| start.trigger.reconciled) {
+            info!(run = %started.run, workflow = %workflow.name, alert = id, "an alert that did not come was found");
+            reconciling.found(&workflow.name, id, start, started.run, started.is_duplicate);
+        }
+        Ok((started, position))
+    }
+
     /// Adds an alert to the run that exists for it; on disk when it returns. That the run cannot take it is logged: there
     /// is a run for this alert all the same.
     async fn join(&self, run: RunId, start: &Start) -> Result<(), Error> {
-        let (alert, received_at) = (start.alert.clone(), start.trigger.received_at);
-        let joined = self.tell(run, Input::AlertAgain { alert, received_at }).await;
+        let (alert, trigger) = (start.alert.clone(), &start.trigger);
+        let (received_at, reconciled) = (trigger.received_at, trigger.reconciled);
+        let joined = self.tell(run, Input::AlertAgain { alert, received_at, reconciled }).await;
         joined.map(drop).inspect_err(|error| warn!(%run, %error, "an alert was not added to its run"))
     }
 
@@ -184,6 +219,7 @@ impl Runner {
             query: Default::default(),
             by: Some(by),
             parent: None,
+            reconciled: false,
         };
         let (runner, workflow) = (self.clone(), workflow.clone());
         see_through(async move {
@@ -209,6 +245,7 @@ impl Runner {
             query: Default::default(),
             by: None,
             parent: None,
+            reconciled: false,
         };
         let start = Start { trigger, alert: Arc::new(Value::Object(Default::default())), turn: None };
         let in_vain = match holds(triggers, &start_scope(workflow, &start)) {

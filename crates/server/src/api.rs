@@ -3,6 +3,7 @@
 mod approvals;
 mod backup;
 mod containments;
+mod gaps;
 mod halt;
 mod runs;
 mod workflows;
@@ -23,6 +24,7 @@ pub(crate) fn router() -> Router<App> {
         .route("/api/v1/backup", post(backup::take))
         .route("/api/v1/runs/{run}/steps/{step}/undo", post(containments::undo))
         .route("/api/v1/containments", get(containments::list))
+        .route("/api/v1/gaps", get(gaps::list))
         .route("/api/v1/workflows", get(workflows::list))
         .route("/api/v1/workflows/{name}/runs", post(workflows::start))
         .route("/api/v1/halt", get(halt::show).post(halt::halt))

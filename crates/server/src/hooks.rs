@@ -108,6 +108,7 @@ async fn take_in(app: &Shared, path: String, request: Request) -> Result<Receive
         query: harmless_query(&head.uri, &admission)?,
         by: None,
         parent: None,
+        reconciled: false,
     };
     Ok(app.runner.receive(Delivery { path, alert, trigger }).await?)
 }

@@ -124,6 +124,7 @@ impl Bench {
             query: BTreeMap::new(),
             by: None,
             parent: None,
+            reconciled: false,
         };
         let alert: Arc<Value> = json!({ "id": id, "rule": { "level": level } }).into();
         self.runner.receive(Delivery { path: "wazuh".to_owned(), alert, trigger }).await.unwrap()

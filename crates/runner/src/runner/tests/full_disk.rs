@@ -125,6 +125,7 @@ async fn the_outcome_of_a_disruption_is_kept_until_there_is_room() {
         query: BTreeMap::new(),
         by: None,
         parent: None,
+        reconciled: false,
     };
     let delivery = Delivery { path: "wazuh".to_owned(), alert, trigger };
     assert!(matches!(runner.receive(delivery).await, Err(Error::Full(_))), "an alert is not taken");

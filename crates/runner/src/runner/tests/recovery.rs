@@ -43,6 +43,7 @@ async fn torn(store: &Arc<dyn Store>, texts: &[&str], inputs: Vec<Input>) -> (Ru
         query: BTreeMap::new(),
         by: None,
         parent: None,
+        reconciled: false,
     };
     let start = engine::Start { trigger, alert: json!({}).into(), turn: None };
     let id = RunId::from_bytes([9; 16]);
@@ -166,6 +167,7 @@ async fn who_holds_a_key_holds_it_after_a_restart() {
         query: BTreeMap::new(),
         by: None,
         parent: None,
+        reconciled: false,
     };
     let start = engine::Start { trigger, alert: json!({}).into(), turn: None };
     // Two alerts at once: the id of the first is made first, and the second takes the key first.
@@ -191,6 +193,7 @@ pub(super) fn webhook() -> Trigger {
         query: BTreeMap::new(),
         by: None,
         parent: None,
+        reconciled: false,
     }
 }
 
