@@ -18,6 +18,7 @@ mod new;
 mod overload;
 mod pictures;
 mod playbooks;
+mod reconcile;
 mod reload;
 mod reshaping;
 mod schema;

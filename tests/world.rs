@@ -46,7 +46,7 @@ pub(crate) struct World {
     pub(crate) folder: TempDir,
     wazuh_password: String,
     guardrails: String,
-    limits: String,
+    more: String,
     server: Option<Server>,
 }
 
@@ -93,8 +93,7 @@ impl World {
             std::fs::copy(shipped, workflows.join("contain_ssh_bruteforce.yaml")).unwrap();
         }
         let guardrails = "{ resume_role: analyst }".to_owned();
-        let limits = "{}".to_owned();
-        World { lab, folder, wazuh_password, guardrails, limits, server: None }
+        World { lab, folder, wazuh_password, guardrails, more: String::new(), server: None }
     }
 
     /// The server gets this password for Wazuh from its next start on.
@@ -107,9 +106,9 @@ impl World {
         guardrails.clone_into(&mut self.guardrails);
     }
 
-    /// The server has these limits from its next start on.
-    pub(crate) fn set_limits(&mut self, limits: &str) {
-        limits.clone_into(&mut self.limits);
+    /// The server has these lines at the end of its configuration from its next start on.
+    pub(crate) fn configure(&mut self, lines: &str) {
+        lines.clone_into(&mut self.more);
     }
 
     /// Starts the server and waits until it says that it listens.
@@ -330,9 +329,8 @@ hooks:
 api:
   tokens:
 {tokens}guardrails: {guardrails}
-limits: {limits}
-"#,
-            limits = self.limits,
+{more}"#,
+            more = self.more,
             guardrails = self.guardrails,
             wazuh = self.lab.wazuh_url(),
             user = Settings::default().wazuh_user,

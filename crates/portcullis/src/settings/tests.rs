@@ -397,3 +397,29 @@ fn limits_are_whole_numbers_within_reason() {
     500: error[wrong-type]: this has to be a map, not a number
     ");
 }
+
+/// A file with a hook, two connections, and this below `reconcile`.
+fn check_reconcile(reconcile: &str) -> String {
+    check(&format!(
+        r#"data_dir: data
+connections:
+  wazuh_indexer: {{ url: "https://i.example:9200", user: u, password: {{ file: secret }} }}
+  thehive: {{ url: "https://t.example", key: {{ file: secret }} }}
+hooks: {{ wazuh: {{ secret: {{ file: secret }} }} }}
+reconcile: {reconcile}
+"#
+    ))
+}
+
+#[test]
+fn what_is_asked_for_again_has_usual_values() {
+    let shown = check_reconcile("{ hook: wazuh }");
+    let from = shown.find("reconcile: Some(").expect(&shown);
+    assert_snapshot!(&shown[from..], @"");
+}
+
+#[test]
+fn every_mistake_in_what_is_asked_for_has_its_place() {
+    assert_snapshot!(check_reconcile("{ hook: wazhu, connection: thehive, every: 0s, look_back: 2d, min_level: 17 }"), @"");
+    assert_snapshot!(check_reconcile("{ connection: indexer }"), @"");
+}

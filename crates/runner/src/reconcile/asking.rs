@@ -116,12 +116,15 @@ impl Asking {
         }
         let now = self.now();
         let cursor = self.reconciling.cursor();
-        let missed = cursor.missed(now);
-        if !missed.is_zero() {
-            warn!(from = %cursor.until, seconds = missed.as_secs(), "alerts of this time are never asked for: it lies too far back");
+        let horizon = self.reconciling.known.horizon(now);
+        // What has waited for so long that nobody knows any more what came begins later.
+        self.sweep = self.sweep.take().filter(|sweep| sweep.since >= horizon);
+        if self.sweep.is_none() {
+            if cursor.until < horizon {
+                warn!(from = %cursor.until, until = %horizon, "alerts of this time are never asked for: it lies too far back");
+            }
+            self.sweep = cursor.sweep(now, settings.every, settings.look_back, horizon);
         }
-        let begin = || cursor.sweep(now, settings.every, settings.look_back);
-        self.sweep = self.sweep.take().or_else(begin);
         while let Some(sweep) = self.sweep.clone() {
             self.sweep = self.page(sweep).await?;
         }

@@ -87,6 +87,9 @@ pub(super) async fn read(
     }
     kept.sort_by_key(|kept| kept.since);
     let (known, gaps) = (Known::default(), Gaps::default());
+    if let Some(oldest) = kept.first().filter(|_| kept.len() >= MOST_KNOWN) {
+        known.forget(oldest.since);
+    }
     info!(alerts = kept.len(), "alerts of the last days are known");
     for Kept { since, alert, workflow, run, gap } in kept {
         if let Some((about, joined)) = gap {

@@ -13,8 +13,10 @@ use tokio::sync::watch;
 
 /// For so long an alert that comes again is recognised: a weekend.
 pub(crate) const REMEMBERED: Duration = Duration::from_secs(3 * 86_400);
+/// So far back alerts are asked for: less, for that takes its time.
+const ASKED_FOR: Duration = Duration::from_secs(3 * 86_400 - 6 * 3600);
 /// So many are remembered; of more, the latest.
-pub(crate) const MOST_KNOWN: usize = 200_000;
+pub(crate) const MOST_KNOWN: usize = 100_000;
 
 /// A workflow, and an alert by its id.
 type Key = (String, String);
@@ -30,6 +32,8 @@ struct State {
     alerts: HashMap<Key, Alert>,
     /// The keys in the order in which they became known.
     order: VecDeque<(Timestamp, Key)>,
+    /// What became known up to then may be forgotten, because there was too much.
+    forgotten: Timestamp,
 }
 
 enum Alert {
@@ -101,6 +105,17 @@ impl Known {
         state.forget(since);
     }
 
+    /// An alert that was raised later than this is known if it has come.
+    pub(crate) fn horizon(&self, now: Timestamp) -> Timestamp {
+        now.before(ASKED_FOR).max(self.state().forgotten)
+    }
+
+    /// What became known up to then is not in here.
+    pub(crate) fn forget(&self, until: Timestamp) {
+        let mut state = self.state();
+        state.forgotten = state.forgotten.max(until);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -112,8 +127,9 @@ impl State {
         while let Some((since, _)) = self.order.front()
             && (*since < horizon || self.order.len() > MOST_KNOWN)
         {
-            if let Some((_, key)) = self.order.pop_front() {
+            if let Some((since, key)) = self.order.pop_front() {
                 self.alerts.remove(&key);
+                self.forgotten = self.forgotten.max(since);
             }
         }
     }
@@ -168,9 +184,12 @@ mod tests {
         assert_eq!(seen(&known, "old").await, Some(run(1)));
         known.note(key("newer"), run(3), start.after(REMEMBERED + Duration::from_millis(1)));
         assert_eq!((seen(&known, "old").await, seen(&known, "new").await), (None, Some(run(2))));
+        let now = start.after(REMEMBERED);
+        assert_eq!(known.horizon(now), now.before(ASKED_FOR));
         for number in 0..MOST_KNOWN - 1 {
             known.note(key(&number.to_string()), run(4), start.after(REMEMBERED));
         }
         assert_eq!((seen(&known, "new").await, seen(&known, "newer").await), (None, Some(run(3))));
+        assert_eq!(known.horizon(now), now, "what may be forgotten is not asked for");
     }
 }

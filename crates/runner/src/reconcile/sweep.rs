@@ -6,8 +6,6 @@ use model::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::known::REMEMBERED;
-
 /// An alert that is younger is on its way by itself, perhaps.
 const ON_ITS_WAY: Duration = Duration::from_secs(60);
 
@@ -38,28 +36,25 @@ impl Cursor {
     }
 
     /// What to ask for: from a while before the last one on, since alerts are found late. None where there is no time
-    /// between. What lies so far back that nobody would know whether it had come is left out.
-    pub(crate) fn sweep(&self, now: Timestamp, every: Duration, look_back: Duration) -> Option<Sweep> {
+    /// between. What came before `horizon` is not known any more, so it is not asked for.
+    pub(crate) fn sweep(
+        &self,
+        now: Timestamp,
+        every: Duration,
+        look_back: Duration,
+        horizon: Timestamp,
+    ) -> Option<Sweep> {
         // A clock that was ahead must not keep it quiet until then.
         let until = self.until.min(now);
-        let since = until.before(look_back).max(self.from.min(now)).max(horizon(now));
+        let since = until.before(look_back).max(self.from.min(now)).max(horizon);
         let until = now.before(every.min(ON_ITS_WAY));
         (since < until).then_some(Sweep { since, until, after: None })
-    }
-
-    /// How much time is never asked for, because it lies too far back.
-    pub(crate) fn missed(&self, now: Timestamp) -> Duration {
-        horizon(now).since(self.until)
     }
 
     /// The cursor after a page that ends with an alert of this time. It never goes back.
     pub(crate) fn past(self, last: Timestamp, sweep: &Sweep) -> Cursor {
         Cursor { until: self.until.max(last.min(sweep.until)), ..self }
     }
-}
-
-fn horizon(now: Timestamp) -> Timestamp {
-    now.before(REMEMBERED)
 }
 
 impl Sweep {
@@ -90,7 +85,8 @@ mod tests {
 
     /// What is asked for at this minute, every five minutes, ten minutes back.
     fn asked(cursor: Cursor, now: i64) -> String {
-        cursor.sweep(at(now), 5 * MINUTE, 10 * MINUTE).map_or("nothing".to_owned(), |sweep| {
+        let horizon = at(now).before(1440 * MINUTE);
+        cursor.sweep(at(now), 5 * MINUTE, 10 * MINUTE, horizon).map_or("nothing".to_owned(), |sweep| {
             format!("{} to {}", minutes(sweep.since), minutes(sweep.until))
         })
     }
@@ -114,16 +110,9 @@ mod tests {
     }
 
     #[test]
-    fn the_time_that_is_never_asked_for_is_known() {
-        let cursor = Cursor { from: at(0), until: at(60) };
-        assert_eq!(cursor.missed(at(600)), Duration::ZERO);
-        assert_eq!(cursor.missed(at(60).after(REMEMBERED + MINUTE)), MINUTE);
-    }
-
-    #[test]
     fn the_cursor_follows_what_was_admitted_and_never_goes_back() {
         let cursor = Cursor { from: at(0), until: at(20) };
-        let sweep = cursor.sweep(at(30), MINUTE, 10 * MINUTE).unwrap();
+        let sweep = cursor.sweep(at(30), MINUTE, 10 * MINUTE, at(0)).unwrap();
         assert_eq!(minutes(cursor.past(at(15), &sweep).until), 20, "what was read again is not new");
         assert_eq!(minutes(cursor.past(at(25), &sweep).until), 25);
         assert_eq!(minutes(cursor.past(at(9999), &sweep).until), 29, "a manager whose clock is ahead");
