@@ -9,7 +9,7 @@ use serde_json::Value;
 use tracing::{debug, info, warn};
 
 use super::sweep::Sweep;
-use super::{Reconciling, locked};
+use super::{Reconcile, Reconciling, locked};
 use crate::error::Error;
 use crate::runner::Runner;
 use crate::start::Delivery;
@@ -110,21 +110,25 @@ impl Asking {
     }
 
     async fn ask(&mut self) -> Result<(), Trouble> {
-        let settings = &self.reconciling.settings;
-        if !self.runner.workflows().has_hook(&settings.hook) {
+        let reconciling = self.reconciling.clone();
+        let Reconcile { hook, every, look_back, source: _ } = &reconciling.settings;
+        if !self.runner.workflows().has_hook(hook) {
             return Err(Trouble::Unheard);
         }
-        let now = self.now();
-        let cursor = self.reconciling.cursor();
-        let horizon = self.reconciling.known.horizon(now);
+        let horizon = reconciling.known.horizon(self.now());
         // What has waited for so long that nobody knows any more what came begins later.
         self.sweep = self.sweep.take().filter(|sweep| sweep.since >= horizon);
-        if self.sweep.is_none() {
-            if cursor.until < horizon {
-                warn!(from = %cursor.until, until = %horizon, "alerts of this time are never asked for: it lies too far back");
-            }
-            self.sweep = cursor.sweep(now, settings.every, settings.look_back, horizon);
+        self.finish().await?;
+        let cursor = reconciling.cursor();
+        if cursor.until < horizon {
+            warn!(from = %cursor.until, until = %horizon, "alerts of this time are never asked for: it lies too far back");
         }
+        self.sweep = cursor.sweep(self.now(), *every, *look_back, horizon);
+        self.finish().await
+    }
+
+    /// Does what was begun.
+    async fn finish(&mut self) -> Result<(), Trouble> {
         while let Some(sweep) = self.sweep.clone() {
             self.sweep = self.page(sweep).await?;
         }

@@ -106,7 +106,16 @@ mod tests {
             ("the clock was set back", asked(late(600), 300)),
         ];
         let lines: Vec<String> = told.iter().map(|(when, what)| format!("{when}: {what}")).collect();
-        assert_snapshot!(lines.join("\n"), @"");
+        assert_snapshot!(lines.join("\n"), @"
+        at once: nothing
+        a minute on: nothing
+        the first time: 0 to 4
+        the next: 0 to 9
+        in an hour: 49 to 64
+        after a night: 50 to 599
+        after a week: 8640 to 10079
+        the clock was set back: 290 to 299
+        ");
     }
 
     #[test]

@@ -188,7 +188,10 @@ async fn what_never_came_is_admitted_and_what_came_or_is_not_wanted_is_not() {
         bench.index.add(id, level, at(1));
     }
     pass(300).await;
-    assert_snapshot!(bench.runs().await, @"");
+    assert_snapshot!(bench.runs().await, @"
+    each m/came +0
+    each m/lost +0 found
+    ");
     let gaps: Vec<String> =
         bench.runner.gaps().iter().map(|gap| format!("{} {}", gap.alert, gap.about)).collect();
     assert_eq!(gaps, ["m/lost rule 9"]);
@@ -205,7 +208,12 @@ async fn an_alert_that_was_found_is_no_other_one_when_it_comes_after_all() {
     pass(3600).await;
     let received = bench.post("lost", 12, at(1)).await;
     assert!(received.runs.iter().all(|started| started.is_duplicate), "{received:?}");
-    assert_snapshot!(bench.runs().await, @"");
+    assert_snapshot!(bench.runs().await, @"
+    each m/first +0
+    joined m/first +0
+    each m/lost +0 found
+    joined m/lost +0 found
+    ");
     assert_eq!(bench.runner.gaps().len(), 2);
 }
 
@@ -218,7 +226,7 @@ async fn an_alert_that_joined_a_run_starts_none_when_it_is_read_again() {
     bench.index.add("second", 12, at(1));
     let bench = bench.again(&[JOINED]).await;
     pass(50).await;
-    assert_snapshot!(bench.runs().await, @"");
+    assert_snapshot!(bench.runs().await, @"joined m/first +1");
 }
 
 #[tokio::test(start_paused = true)]
@@ -279,7 +287,7 @@ async fn an_alert_that_cannot_be_admitted_keeps_no_other_waiting() {
         locked(&bench.index.alerts).push(alert);
     }
     pass(60).await;
-    assert_snapshot!(bench.runs().await, @"");
+    assert_snapshot!(bench.runs().await, @"each m/c +0 found");
     assert!(second(bench.runner.reconciled().unwrap().until) > 1);
 }
 
@@ -291,5 +299,5 @@ async fn nothing_is_passed_over_while_no_playbook_listens() {
     assert_eq!(bench.index.asked(), "");
     let bench = bench.again(&[EACH]).await;
     pass(11).await;
-    assert_snapshot!(bench.runs().await, @"");
+    assert_snapshot!(bench.runs().await, @"each m/lost +0 found");
 }

@@ -73,6 +73,7 @@ impl Bench {
             query: BTreeMap::new(),
             by: None,
             parent: None,
+            reconciled: false,
         };
         let delivery = Delivery { path: name.to_owned(), alert: json!({}).into(), trigger };
         let run = self.runner.receive(delivery).await.unwrap().runs[0].run;
