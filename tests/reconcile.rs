@@ -8,7 +8,7 @@ use lab::{Fault, System};
 use model::RunStatus;
 use serde_json::{Value, json};
 
-use crate::world::{World, eventually};
+use crate::world::{World, answer, client, eventually};
 
 /// Every alert is a run of its own.
 const EACH: &str = r#"
@@ -154,7 +154,8 @@ async fn what_both_ways_bring_at_once_is_one_run() {
         indexed(alert, &world);
     }
     // The same alert comes by itself four times while it is found.
-    let posts = (0..4).flat_map(|_| &alerts).map(|alert| world.post_hook(alert));
+    let client = client();
+    let posts = (0..4).flat_map(|_| &alerts).map(|alert| answer(world.hook(&client, alert)));
     let answers = futures::future::join_all(posts).await;
     assert!(answers.iter().all(|answer| answer.status == 202), "{answers:?}");
     asked_again(&world).await;
