@@ -415,11 +415,70 @@ reconcile: {reconcile}
 fn what_is_asked_for_again_has_usual_values() {
     let shown = check_reconcile("{ hook: wazuh }");
     let from = shown.find("reconcile: Some(").expect(&shown);
-    assert_snapshot!(&shown[from..], @"");
+    assert_snapshot!(&shown[from..], @r#"
+    reconcile: Some(
+            Reconcile {
+                hook: "wazuh",
+                connection: "wazuh_indexer",
+                every: 300s,
+                look_back: 900s,
+                min_level: 0,
+            },
+        ),
+    }
+    "#);
 }
 
 #[test]
 fn every_mistake_in_what_is_asked_for_has_its_place() {
-    assert_snapshot!(check_reconcile("{ hook: wazhu, connection: thehive, every: 0s, look_back: 2d, min_level: 17 }"), @"");
-    assert_snapshot!(check_reconcile("{ connection: indexer }"), @"");
+    assert_snapshot!(check_reconcile("{ hook: wazhu, connection: thehive, every: 0s, look_back: 2d, min_level: 17 }"), @"
+    error[wrong-value]: there is no hook `wazhu`, so nobody could have sent the alerts there
+     --> DIR/portcullis.yaml:6:20
+      |
+    6 | reconcile: { hook: wazhu, connection: thehive, every: 0s, look_back: 2d, min_level: 17 }
+      |                    ^^^^^
+      |
+      = help: did you mean `wazuh`?
+
+    error[wrong-value]: the connection `thehive` leads to thehive, which keeps no alerts of Wazuh
+     --> DIR/portcullis.yaml:6:39
+      |
+    6 | reconcile: { hook: wazhu, connection: thehive, every: 0s, look_back: 2d, min_level: 17 }
+      |                                       ^^^^^^^
+      |
+      = help: name one to the Wazuh indexer: below `connections`, `wazuh_indexer` or one with `product: wazuh_indexer`
+
+    error[wrong-value]: this is not a time between a second and a day, as in `5m`
+     --> DIR/portcullis.yaml:6:55
+      |
+    6 | reconcile: { hook: wazhu, connection: thehive, every: 0s, look_back: 2d, min_level: 17 }
+      |                                                       ^^
+
+    error[wrong-value]: this is not a time between a second and a day, as in `5m`
+     --> DIR/portcullis.yaml:6:70
+      |
+    6 | reconcile: { hook: wazhu, connection: thehive, every: 0s, look_back: 2d, min_level: 17 }
+      |                                                                      ^^
+
+    error[wrong-value]: this is not a whole number from 0 to 16
+     --> DIR/portcullis.yaml:6:85
+      |
+    6 | reconcile: { hook: wazhu, connection: thehive, every: 0s, look_back: 2d, min_level: 17 }
+      |                                                                                     ^^
+    ");
+    assert_snapshot!(check_reconcile("{ connection: indexer }"), @"
+    error[missing-key]: the key `hook` is missing here
+     --> DIR/portcullis.yaml:6:1
+      |
+    6 | reconcile: { connection: indexer }
+      | ^^^^^^^^^
+
+    error[wrong-value]: there is no connection `indexer`
+     --> DIR/portcullis.yaml:6:26
+      |
+    6 | reconcile: { connection: indexer }
+      |                          ^^^^^^^
+      |
+      = help: name one to the Wazuh indexer: below `connections`, `wazuh_indexer` or one with `product: wazuh_indexer`
+    ");
 }

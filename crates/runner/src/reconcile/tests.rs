@@ -254,7 +254,7 @@ async fn an_index_that_is_away_keeps_the_cursor_where_it_is() {
     assert_eq!(bench.runner.reconciled().unwrap(), before);
     locked(&bench.index.failures).clear();
     pass(11).await;
-    assert_snapshot!(bench.runs().await, @"");
+    assert_snapshot!(bench.runs().await, @"each m/lost +0 found");
     assert!(second(bench.runner.reconciled().unwrap().until) > 600);
     assert!(bench.index.asked().contains("0 to 20, 100"), "it asked from where it was");
 }
