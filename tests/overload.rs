@@ -55,7 +55,7 @@ async fn storm(world: &World) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storm_beyond_the_bound_loses_no_alert_that_was_taken_and_keeps_nobody_from_answering() {
     let mut world = World::prepare(Settings::default(), &[("ask.yaml", ASK), ("look.yaml", LOOK)]).await;
-    world.set_limits(&format!("{{ live_runs: {BOUND}, alerts: {BOUND} }}"));
+    world.configure(&format!("limits: {{ live_runs: {BOUND}, alerts: {BOUND} }}\n"));
     world.start().await;
     let answer = world.post_hook(&json!({ "kind": "ask" })).await;
     let question = answer.body.pointer("/runs/0/run").unwrap().as_str().unwrap().to_owned();
