@@ -108,7 +108,6 @@ impl Runner {
     /// What this runner has counted since it was opened, and how it is.
     pub fn metrics(&self) -> Vec<Metric> {
         let metrics = &self.shared.metrics;
-        let (contained, stuck) = self.shared.ledger.count();
         let workflows = self.workflows();
         let is_failing = |playbook: &&crate::Playbook| playbook.failing_since.is_some();
         let failing = workflows.playbooks().iter().filter(is_failing).count();
@@ -152,12 +151,6 @@ impl Runner {
                 "Runs that wait for a person.",
                 locked(&metrics.waiting).len(),
             ),
-            Metric::gauge("portcullis_containments", "Targets that are contained.", contained),
-            Metric::gauge(
-                "portcullis_containments_stuck",
-                "Targets that should not be contained any more, and cannot be undone.",
-                stuck,
-            ),
             Metric::counter(
                 "portcullis_calls_total",
                 &["node", "outcome"],
@@ -165,6 +158,10 @@ impl Runner {
                 &metrics.calls,
             ),
         ];
+        let (contained, stuck) = self.shared.ledger.count();
+        all.push(Metric::gauge("portcullis_containments", "Targets that are contained.", contained));
+        let help = "Targets that should not be contained any more, and cannot be undone.";
+        all.push(Metric::gauge("portcullis_containments_stuck", help, stuck));
         let reconciling = self.shared.reconciling.as_ref();
         all.extend(reconciling.map(|it| it.metrics(self.shared.clock.now())).unwrap_or_default());
         all

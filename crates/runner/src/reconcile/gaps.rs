@@ -128,8 +128,12 @@ async fn read_run(store: &dyn Store, row: &RunSummary, kept: &mut Vec<Kept>) -> 
     Ok(())
 }
 
-/// The alert that a fact brings: which, when it was admitted, and what it is about where it did not come by itself.
-fn read_record(record: &Record) -> Option<(String, Timestamp, Option<(String, bool)>)> {
+/// The alert that a fact brings: which, when it was admitted, and where it did not come by itself, what it is about and
+/// whether it joined a run.
+type Brought = (String, Timestamp, Option<(String, bool)>);
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "no other fact brings an alert")]
+fn read_record(record: &Record) -> Option<Brought> {
     match &record.event {
         Event::RunStarted { trigger, alert, .. } if trigger.kind == TriggerKind::Webhook => {
             let gap = trigger.reconciled.then(|| (engine::about(alert), false));
@@ -140,7 +144,6 @@ fn read_record(record: &Record) -> Option<(String, Timestamp, Option<(String, bo
             let id = id.clone().or_else(|| engine::alert_id(alert.as_deref()?))?;
             Some((id, *received_at, reconciled.then_some((about, true))))
         }
-        #[expect(clippy::wildcard_enum_match_arm, reason = "no other fact brings an alert")]
         _ => None,
     }
 }

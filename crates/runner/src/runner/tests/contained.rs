@@ -74,7 +74,6 @@ impl Bench {
             by: None,
             parent: None,
             reconciled: false,
-            reconciled: false,
         };
         let delivery = Delivery { path: name.to_owned(), alert: json!({}).into(), trigger };
         let run = self.runner.receive(delivery).await.unwrap().runs[0].run;
