@@ -130,7 +130,7 @@ impl Outside<'_> {
         };
         let is_there = match step.ends_with(".undo") {
             true => !self.world.lab.in_force().contains(detail["target"].as_str().unwrap_or_default()),
-            false => effects(self.world, run, step, agent).iter().any(|response| response.is_done),
+            false => effects(self.world, run, step, agent).iter().any(counts),
         };
         let resolution = match is_there {
             true => "ok",
@@ -172,6 +172,11 @@ pub(crate) fn effects(world: &World, run: &str, step: &str, agent: &str) -> Vec<
         response.agent == agent && (is_of_run || response.key() == Some(&key))
     };
     world.lab.active_responses().into_iter().filter(is_meant).collect()
+}
+
+/// Whether it happened, as far as anybody could know: where nobody looks for a key, what was taken counts as done.
+pub(crate) fn counts(response: &lab::ActiveResponse) -> bool {
+    response.is_done || response.key().is_none()
 }
 
 /// By what a call of a step is known.

@@ -13,7 +13,7 @@ use store_sled::SledStore;
 use workflow::{Bundle, Effect, Workflow};
 
 use crate::history::{History, Word};
-use crate::people::{effects, key};
+use crate::people::{counts, effects, key};
 use crate::world::World;
 
 /// Everything that there is to compare.
@@ -187,7 +187,7 @@ impl Evidence<'_> {
                 {
                     let agent = inputs["agent"].as_str().unwrap_or_default();
                     let got = effects(self.world, run, &step.to_string(), agent);
-                    let done = got.iter().filter(|response| response.is_done).count();
+                    let done = got.iter().filter(|response| counts(response)).count();
                     found.push(Sent { told, step, agent, taken: got.len(), effects: done });
                 }
             }
