@@ -194,6 +194,14 @@ impl Ledger {
         Some(to.map_or(Verdict::Go, |to| Verdict::HandedOver { to }))
     }
 
+    /// Who else holds what a step holds.
+    pub(crate) fn others(&self, run: RunId, step: &StepKey) -> Vec<(RunId, StepKey)> {
+        let rows = self.rows();
+        let own = (run, step.clone());
+        let row = rows.by_target.values().find(|row| row.holders.contains_key(&own));
+        row.into_iter().flat_map(|row| row.holders.keys()).filter(|key| **key != own).cloned().collect()
+    }
+
     /// Everything that is held, by target.
     pub(crate) fn all(&self) -> Vec<Contained> {
         let rows = self.rows();

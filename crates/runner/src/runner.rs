@@ -226,7 +226,8 @@ impl Runner {
         self.tell(run, Input::Resolved { step, resolution, by, reason }).await
     }
 
-    /// A person wants undone what a step holds, or says that they have undone it by hand; on disk when it returns.
+    /// A person wants undone what a step holds, or says that they have undone it by hand; on disk when it returns. What was
+    /// undone by hand no other run holds either, and each of them is told.
     pub async fn undo(
         &self,
         run: RunId,
@@ -235,7 +236,17 @@ impl Runner {
         by: Person,
         reason: String,
     ) -> Result<RunSummary, Error> {
-        self.tell(run, Input::Undo { step, is_done, by, reason }).await
+        let others = if is_done { self.shared.ledger.others(run, &step.done()) } else { Vec::new() };
+        let undo = Input::Undo { step, is_done, by: by.clone(), reason: reason.clone() };
+        let summary = self.tell(run, undo).await?;
+        for (other, step) in others {
+            let reason = format!("undone by hand in run {run}: {reason}");
+            let undo = Input::Undo { step, is_done, by: by.clone(), reason };
+            if let Err(error) = self.tell(other, undo).await {
+                warn!(run = %other, %error, "a run still says that it holds what was undone by hand");
+            }
+        }
+        Ok(summary)
     }
 
     /// What is contained at this moment, by target.

@@ -77,6 +77,7 @@ fn a_test_ends_with_its_run_and_the_clock_runs_on_where_it_says_so() {
     24h00m  isolate.undo alarm: `host/web-01/network` is still contained: connection refused
     24h00m  alarm sent, attempt 1: {"text":"isolate.undo: `host/web-01/network` is still contained: connection refused"}
     24h00m  alarm ok: {}
+    24h00m  isolate.undo is to be done
     24h00m  isolate.undo sent, attempt 2 on host/web-01/network: {"on":"web-01"}
     24h00m  isolate.undo ok: {"on":"web-01"}
     "#);

@@ -180,6 +180,18 @@ async fn a_person_undoes_it_and_a_run_that_has_left_memory_is_found() {
     assert_eq!(bench.calls(), "isolate release");
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_was_undone_by_hand_nobody_holds_any_more() {
+    let bench = new_bench(None).await;
+    let short = bench.approved("short").await;
+    bench.until(short, |row| row.status.is_finished()).await;
+    let long = bench.approved("long").await;
+    bench.until(long, |row| row.status.is_finished()).await;
+    bench.runner.undo(long, isolate(), true, ana(), "at the switch".to_owned()).await.unwrap();
+    bench.until(short, RunSummary::is_over).await;
+    assert_eq!((bench.calls().as_str(), bench.ledger().as_str()), ("isolate", ""));
+}
+
 /// Lets only one workflow do anything.
 #[derive(Debug)]
 struct Only(&'static str);
