@@ -272,6 +272,8 @@ impl Run {
             Outcome::Unknown(failure) if step.on_doubt != OnDoubt::Retry => {
                 self.unknown(place, attempt, failure, now)
             }
+            // That this attempt did not happen says nothing of one before it of which nobody knows.
+            Outcome::Failed(failure) if state.was_unknown => self.unknown(place, attempt, failure, now),
             Outcome::Failed(failure) | Outcome::Unknown(failure) => {
                 let next = match place.is_undo {
                     true => Some(retry::again(self.id, step, &key, attempt, now)),

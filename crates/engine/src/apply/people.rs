@@ -103,11 +103,13 @@ impl Run {
         let State::InDoubt(prepared, _) = &self.state_at(place).state else {
             return Err(illegal(step, "resolved", &self.state_at(place).state));
         };
+        let prepared = prepared.clone();
+        self.state_mut(place).was_unknown = false;
         match resolution {
             Resolution::SendAgain if self.is_cancelled && !place.is_undo => {
                 Err("a cancelled run sends nothing".to_owned())
             }
-            Resolution::SendAgain => Ok(State::Ready(prepared.clone())),
+            Resolution::SendAgain => Ok(State::Ready(prepared)),
             Resolution::Failed if place.is_undo => Ok(self.keep(place)),
             Resolution::Failed => {
                 let message = format!("{} says that it did not happen: {reason}", by.name);

@@ -62,7 +62,9 @@ impl Run {
                 let State::Running(prepared) = &self.state_at(place).state else {
                     return Err(illegal(step, "unknown", &self.state_at(place).state));
                 };
-                State::Unsure(prepared.clone(), failure.clone(), *again_at)
+                let next = State::Unsure(prepared.clone(), failure.clone(), *again_at);
+                self.state_mut(place).was_unknown = true;
+                next
             }
             Event::UndoDue { step, why } => self.undo_due(place, step, why)?,
             Event::LetGo { step, how } => self.let_go(place, step, how)?,

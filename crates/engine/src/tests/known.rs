@@ -469,3 +469,12 @@ fn what_waits_for_its_next_attempt_in_a_restored_copy_is_in_doubt_too() {
         world.run.summary().waiting.iter().map(|waiting| waiting.step.to_string()).collect();
     assert_eq!(waiting, ["a", "b"]);
 }
+
+#[test]
+fn an_attempt_that_did_not_happen_says_nothing_of_the_one_before_it() {
+    let mut world = World::new("workflow: w\nsteps: [{ id: a, uses: order }]\n");
+    world.unknown("a");
+    world.wait(30);
+    world.fails("a", FailureClass::Connect);
+    assert_ne!(world.run.status(), RunStatus::Failed, "{}", world.story());
+}
