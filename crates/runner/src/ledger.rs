@@ -187,7 +187,12 @@ impl Ledger {
             row.waiting.insert(run);
             return None;
         }
-        let to = row.others(&own).next().map(|entry| entry.run);
+        let to = row.others(&own).find(|entry| entry.containment.can_undo).map(|entry| entry.run);
+        if to.is_none() && row.others(&own).next().is_some() {
+            // What ends on its own is waited for: nobody else would undo it.
+            row.waiting.insert(run);
+            return None;
+        }
         if let Some(entry) = row.holders.get_mut(&own) {
             entry.is_reserved = true;
         }
@@ -231,5 +236,84 @@ impl Ledger {
 
     fn rows(&self) -> MutexGuard<'_, Rows> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use model::ContainmentState::*;
+    use serde_json::json;
+
+    use super::*;
+
+    const A: RunId = RunId::from_bytes([1; 16]);
+    const B: RunId = RunId::from_bytes([2; 16]);
+
+    fn held(state: ContainmentState) -> Containment {
+        Containment {
+            step: "isolate".parse().unwrap(),
+            target: "host".to_owned(),
+            node: "isolate".to_owned(),
+            state,
+            since: Timestamp::default(),
+            until: None,
+            can_undo: true,
+            verified_at: None,
+            joined: None,
+            trouble: None,
+        }
+    }
+
+    fn wants(step: &str) -> Clearance {
+        let mut catalog = workflow::Catalog::default();
+        catalog.add("node.yaml", "node: isolate\nsummary: x\neffect: disrupt\non_doubt: ask\nrequest: { method: GET, path: / }\ntarget: x\n").unwrap();
+        Clearance {
+            step: step.parse().unwrap(),
+            node: catalog.get("isolate").unwrap().clone(),
+            connection: None,
+            inputs: Arc::new(json!({})),
+            target: Some("host".to_owned()),
+            holds: Some(model::Holds { until: None, undo: Some(json!({}).into()) }),
+            is_asked: false,
+        }
+    }
+
+    fn clear(ledger: &Ledger, run: RunId, step: &str) -> Option<Verdict> {
+        ledger.clear(run, "w", &wants(step), Timestamp::default())
+    }
+
+    #[test]
+    fn who_has_joined_holds_it_before_that_is_recorded() {
+        let ledger = Ledger::default();
+        ledger.note(A, "w", &[held(Holding)]);
+        assert!(matches!(clear(&ledger, B, "isolate"), Some(Verdict::Joined { by }) if by == A));
+        // Before B has recorded it, A lets go.
+        let verdict = clear(&ledger, A, "isolate.undo");
+        assert!(!matches!(verdict, Some(Verdict::Go)), "{verdict:?}: B is `ok`, and nothing is contained");
+    }
+
+    #[test]
+    fn nothing_is_handed_over_to_who_may_not_hold_it_or_cannot_undo_it() {
+        let cannot = Containment { can_undo: false, until: Some(Timestamp::from_millis(1)), ..held(Holding) };
+        for other in [held(Sending), held(InDoubt), cannot] {
+            let ledger = Ledger::default();
+            ledger.note(A, "w", &[held(UndoDue)]);
+            ledger.note(B, "w", std::slice::from_ref(&other));
+            let verdict = clear(&ledger, A, "isolate.undo");
+            assert!(verdict.is_none(), "{other:?}: {verdict:?}");
+        }
+    }
+
+    #[test]
+    fn of_two_who_want_to_undo_it_at_once_the_second_does() {
+        let ledger = Ledger::default();
+        ledger.note(A, "w", &[held(UndoDue)]);
+        ledger.note(B, "w", &[held(UndoDue)]);
+        assert!(matches!(clear(&ledger, A, "isolate.undo"), Some(Verdict::HandedOver { to: B })));
+        assert!(clear(&ledger, B, "isolate.undo").is_none());
+        assert_eq!(ledger.note(A, "w", &[]), BTreeSet::from([B]));
+        assert!(matches!(clear(&ledger, B, "isolate.undo"), Some(Verdict::Go)));
     }
 }
