@@ -104,7 +104,7 @@ impl Run {
     }
 
     /// The first item that has not begun, where another one may.
-    fn next_item(&self, index: usize) -> Option<Place> {
+    pub(crate) fn next_item(&self, index: usize) -> Option<Place> {
         let place = Place::from(index);
         let State::Each(each) = &self.state_at(place).state else { return None };
         let policy = self.step_at(place).each.as_ref()?;

@@ -288,10 +288,10 @@ impl Run {
         }
         let (main, handlers) = self.steps.split_at(self.workflow.main_steps.min(self.steps.len()));
         let is_settled = |index: &usize| self.steps.get(*index).is_some_and(|step| step.state.is_settled());
-        let can_start = main
-            .iter()
-            .zip(&self.workflow.steps)
-            .any(|(state, step)| matches!(state.state, State::Pending) && step.needs.iter().all(is_settled));
+        let can_start = main.iter().zip(&self.workflow.steps).enumerate().any(|(index, (state, step))| {
+            let is_next = matches!(state.state, State::Pending) && step.needs.iter().all(is_settled);
+            is_next || matches!(state.state, State::Each(_)) && self.next_item(index).is_some()
+        });
         let is_done = main.iter().all(|step| step.state.is_settled());
         can_start || is_done && !handlers.iter().any(|step| step.state.is_open())
     }

@@ -9,7 +9,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Child, Command, Input, Rejected, Run};
+use engine::{Child, Command, Input, Rejected, Run, Verdict};
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
@@ -341,6 +341,8 @@ impl Driver {
             let is_undo = clearance.step.is_undo;
             match self.shared.clear(&self.run, &clearance).await {
                 None => drop(waits.insert(clearance.step)),
+                // What is recorded as begun and never sent would be in doubt.
+                Some(Verdict::Go) if self.shared.is_stopped() => return Ok(()),
                 Some(verdict) => {
                     let input = Input::Cleared { step: clearance.step, verdict };
                     failpoints::reach(if is_undo { "undo.before" } else { "clear.before" });

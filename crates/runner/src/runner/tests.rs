@@ -20,6 +20,7 @@ mod full_disk;
 mod held;
 mod overload;
 mod recovery;
+mod stopping;
 
 const NODES: [&str; 9] = [
     "node: isolate\nsummary: x\neffect: disrupt\non_doubt: ask\nrequest: { method: GET, path: / }\ntarget: \"host/{{ inputs.on }}\"\nundo: { uses: release, with: { on: \"{{ inputs.on }}\" } }\ninputs:\n  on: { type: string, required: true, summary: x }\n",
