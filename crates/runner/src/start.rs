@@ -171,8 +171,12 @@ impl Runner {
             },
         };
         let (started, position) = self.create(new_id(), workflow, start.clone(), in_vain).await?;
-        if started.is_duplicate && matches!(self.join(started.run, start).await, Err(Error::Busy)) {
-            return Err(Error::Busy);
+        if started.is_duplicate
+            && let Err(error @ (Error::Busy | Error::Full(_) | Error::Stopped(_))) =
+                self.join(started.run, start).await
+        {
+            // It is on no disk yet: the sender has to send it again.
+            return Err(error);
         }
         if let Some(seat) = seat {
             seat.admitted(started.run, self.shared.clock.now());

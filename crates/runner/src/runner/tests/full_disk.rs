@@ -14,6 +14,8 @@ use super::*;
 struct Filling {
     inner: MemoryStore,
     is_full: AtomicBool,
+    /// Whether what is known to be there already is said all the same.
+    tells_duplicates: AtomicBool,
 }
 
 impl Filling {
@@ -25,7 +27,9 @@ impl Filling {
 #[async_trait]
 impl Store for Filling {
     async fn append(&self, appends: Vec<Append>) -> store::Result<Vec<Appended>> {
-        if self.is_full.load(Ordering::SeqCst) {
+        let is_known = appends.iter().all(|append| append.dedupe.is_some());
+        if self.is_full.load(Ordering::SeqCst) && !(is_known && self.tells_duplicates.load(Ordering::SeqCst))
+        {
             return Err(store::Error::Full("no space left on device".to_owned()));
         }
         self.inner.append(appends).await
@@ -168,4 +172,28 @@ async fn a_decision_that_does_not_fit_is_not_taken_and_can_be_given_again() {
     store.fill(false);
     approve().await.unwrap();
     bench.until(run, RunStatus::Succeeded).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_that_cannot_be_added_to_its_run_is_not_taken() {
+    let store = Arc::new(Filling::default());
+    let text = CONTAIN.replace("alert.id }}\", window", "alert.rule.level }}\", window");
+    let bench = Bench::over(store.clone(), &[text.as_str()], Scripted::default()).await;
+    let run = bench.post("1", 12).await.runs[0].run;
+    bench.until(run, RunStatus::Waiting).await;
+    store.tells_duplicates.store(true, Ordering::SeqCst);
+    store.fill(true);
+    let trigger = Trigger {
+        kind: TriggerKind::Webhook,
+        received_at: Timestamp::default(),
+        headers: BTreeMap::new(),
+        query: BTreeMap::new(),
+        by: None,
+        parent: None,
+        reconciled: false,
+    };
+    let alert: Arc<Value> = json!({ "id": "2", "rule": { "level": 12 } }).into();
+    let delivery = Delivery { path: "wazuh".to_owned(), alert, trigger };
+    let answer = bench.runner.receive(delivery).await;
+    assert!(answer.is_err(), "202 for an alert that is nowhere on disk: {answer:?}");
 }
