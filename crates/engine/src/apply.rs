@@ -181,6 +181,9 @@ impl Run {
             return Err("the run finished while a step was not settled".to_owned());
         }
         self.phase = Phase::Finished(status);
+        // Whom `on_failure` tells hears of it from here on.
+        self.held.values_mut().for_each(|held| held.is_alarmed = false);
+        self.is_alarmed = false;
         Ok(())
     }
 

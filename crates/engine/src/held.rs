@@ -213,8 +213,23 @@ impl Run {
         self.step_at(Place { is_undo: false, ..place })
     }
 
-    /// Says once that undoing does not succeed.
+    /// What people have to be told of next; none while they are being told of something.
+    pub(crate) fn alarm_to_raise(&self) -> Option<StepKey> {
+        let is_silent = |held: &Held| held.trouble.is_some() && !held.is_alarmed;
+        let mut places = self.undo_places().filter(|place| self.held_at(*place).is_some_and(is_silent));
+        places.next().filter(|_| !self.tells_people()).map(|place| self.key_of(place))
+    }
+
+    /// Whether the steps of `on_failure` are being performed.
+    fn tells_people(&self) -> bool {
+        self.steps.iter().skip(self.workflow.main_steps).any(|step| step.state.is_open())
+    }
+
+    /// Says that undoing does not succeed: at once in the log, and when the run has ended with the steps of `on_failure`.
     pub(crate) fn alarm(&mut self, key: &StepKey, now: Timestamp, journal: &mut Vec<Record>) {
+        if matches!(self.phase, Phase::Finished(_)) && self.tells_people() {
+            return;
+        }
         let Some(place) = self.place(key).filter(|place| place.is_undo) else { return };
         let Some(held) = self.held_at(place).filter(|held| !held.is_alarmed) else { return };
         if let Some(trouble) = &held.trouble {

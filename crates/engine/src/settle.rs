@@ -16,10 +16,7 @@ use crate::state::{Prepared, State};
 impl Run {
     pub(crate) fn settle(&mut self, now: Timestamp, journal: &mut Vec<Record>) {
         if matches!(self.phase, Phase::Finished(_)) {
-            if self.is_alarmed {
-                self.settle_steps(self.workflow.handlers(), now, journal);
-            }
-            return self.settle_undos(now, journal);
+            return self.settle_after_the_end(now, journal);
         }
         if self.phase == Phase::Empty || self.is_queued {
             return;
@@ -31,7 +28,7 @@ impl Run {
             return;
         }
         let status = self.verdict();
-        let is_handled = (status == RunStatus::Failed && !self.is_in_vain) || self.is_alarmed;
+        let is_handled = status == RunStatus::Failed && !self.is_in_vain;
         if is_handled {
             self.settle_steps(workflow.handlers(), now, journal);
         }
@@ -43,8 +40,20 @@ impl Run {
         if is_over {
             let event = self.finished(status);
             self.record(event, now, journal);
-            self.settle_undos(now, journal);
+            self.settle_after_the_end(now, journal);
         }
+    }
+
+    /// What is held is undone, and people are told of what cannot be: of one thing after the other.
+    fn settle_after_the_end(&mut self, now: Timestamp, journal: &mut Vec<Record>) {
+        loop {
+            if self.is_alarmed {
+                self.settle_steps(self.workflow.handlers(), now, journal);
+            }
+            let Some(key) = self.alarm_to_raise() else { break };
+            self.alarm(&key, now, journal);
+        }
+        self.settle_undos(now, journal);
     }
 
     fn settle_steps(&mut self, part: Range<usize>, now: Timestamp, journal: &mut Vec<Record>) {

@@ -204,10 +204,8 @@ impl Run {
         let line = summary::line(message);
         self.error.get_or_insert_with(|| format!("{step}: {line}"));
         self.scope.set(&["error"], json!({ "step": step, "message": message, "class": "undo" }));
-        let handlers = self.workflow.handlers();
-        let is_open = self.steps.iter().skip(self.workflow.main_steps).any(|step| step.state.is_open());
-        if matches!(self.phase, Phase::Finished(_)) && !is_open {
-            for index in handlers {
+        if matches!(self.phase, Phase::Finished(_)) {
+            for index in self.workflow.handlers() {
                 let id = self.step_at(index.into()).id.clone();
                 *self.state_mut(index.into()) = StepState::pending(at);
                 self.scope.set(&["status", id.as_str()], "pending".into());

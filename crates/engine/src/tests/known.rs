@@ -132,6 +132,49 @@ fn an_undo_is_tried_for_ever_and_somebody_is_told_once() {
 }
 
 #[test]
+fn people_are_told_of_each_containment_that_cannot_be_undone() {
+    let text = "workflow: w
+steps:
+  - { id: one, uses: isolate, with: { on: a }, approval: { ask: \"?\", expires: 1h }, undo: { after: 30m } }
+  - { id: two, uses: isolate, with: { on: b }, approval: { ask: \"?\", expires: 1h }, undo: { after: 30m } }
+on_failure:
+  - { id: alarm, uses: tell, with: { text: \"{{ error.step }}\" } }
+";
+    let mut world = World::new(text);
+    for step in ["one", "two"] {
+        world.decides(step, Decision::Approve, person("ana", &[]), "").unwrap();
+        world.succeeds(step, json!({}));
+        world.sees(step, json!({ "found": true }));
+    }
+    world.wait(1800);
+    world.fails("one.undo", FailureClass::Connect);
+    world.fails("two.undo", FailureClass::Connect);
+    world.succeeds("alarm", json!({}));
+    world.crash();
+    world.succeeds("alarm", json!({}));
+    let told = |step: &str| world.story().contains(&format!("{{\"text\":\"{step}.undo\"}}"));
+    assert!(told("one") && told("two"), "{}", world.story());
+}
+
+#[test]
+fn a_run_that_was_cancelled_tells_people_too() {
+    let text = "workflow: w
+steps:
+  - { id: isolate, uses: isolate, with: { on: a }, approval: { ask: \"?\", expires: 1h }, undo: { after: 10m } }
+  - { id: wait, uses: delay, with: { for: 1h } }
+on_failure:
+  - { id: alarm, uses: tell, with: { text: \"{{ error.step }}\" } }
+";
+    let mut world = isolated(text);
+    world.wait(600);
+    world.fails("isolate.undo", FailureClass::Connect);
+    assert!(world.run.commands().is_empty(), "nobody is told before the end");
+    world.tell(Input::Cancelled { by: person("ana", &[]), reason: "no".to_owned() }).unwrap();
+    world.succeeds("alarm", json!({}));
+    assert_eq!(world.run.status(), RunStatus::Cancelled);
+}
+
+#[test]
 fn what_is_still_being_done_is_undone_afterwards() {
     let mut world = isolating(ISOLATE);
     world.undoes("isolate", false).unwrap();
