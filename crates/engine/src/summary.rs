@@ -3,6 +3,7 @@
 use model::{RunSummary, Waiting, WaitingFor};
 use serde_json::Value;
 
+use crate::place::Place;
 use crate::run::Run;
 use crate::state::State;
 
@@ -46,7 +47,9 @@ fn waiting(run: &Run) -> Vec<Waiting> {
                 expires_at: asking.request.expires_at,
             }
         } else if let State::InDoubt(_, failure) = &state.state {
-            WaitingFor::Resolution { message: line(&failure.message) }
+            WaitingFor::Resolution {
+                message: line(&format!("{}{}", undone_since(run, place), failure.message)),
+            }
         } else {
             return None;
         };
@@ -63,6 +66,15 @@ pub fn alert_id(alert: &Value) -> Option<String> {
     let manager = text("/cluster/node").or_else(|| text("/manager/name"))?;
     let id = format!("{manager}/{}", text("/id")?);
     (id.len() <= LONGEST_LINE && !id.contains(char::is_control)).then_some(id)
+}
+
+/// What has become of the undo of a step that is in doubt.
+fn undone_since(run: &Run, place: Place) -> &'static str {
+    match run.held_at(place).filter(|held| !held.is_at_rest() && !place.is_undo) {
+        Some(held) if held.is_open() => "it is being undone: ",
+        Some(_) => "it was undone since: ",
+        None => "",
+    }
 }
 
 /// What an alert is about, in a line: the rule, and the agent that saw it.

@@ -8,7 +8,7 @@ use model::{Failure, FailureClass, Outcome};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use workflow::{Action, Manifest, Request};
+use workflow::{Action, Effect, Manifest, Request};
 
 use crate::catalog::Recipes;
 use crate::connection::{self, Connection, Exchange};
@@ -120,7 +120,8 @@ impl Nodes {
         let inputs = request::check_inputs(&manifest.inputs, call.inputs)?;
         let base = connection.rendered.base(manifest.connection.is_some());
         let prepared = request::build(request, &inputs, call.call, &base)?;
-        Ok((connection, Ready { request, inputs, call: call.call, prepared }))
+        let is_read = manifest.effect == Some(Effect::Read);
+        Ok((connection, Ready { request, inputs, call: call.call, prepared, is_read }))
     }
 
     /// The connection that the step names; else the one named like the product; else the only one of the product.
@@ -184,6 +185,8 @@ struct Ready<'a> {
     inputs: Value,
     call: &'a Value,
     prepared: Prepared,
+    /// Whether it only looks, whatever its method.
+    is_read: bool,
 }
 
 impl Ready<'_> {
@@ -204,7 +207,7 @@ impl Ready<'_> {
     fn lost(&self, broken: Broken) -> Outcome {
         let outcome = judge(broken.end, broken.failure);
         let Outcome::Unknown(failure) = outcome else { return outcome };
-        if self.prepared.method.is_safe() {
+        if self.is_read || self.prepared.method.is_safe() {
             return Outcome::Unknown(failure);
         }
         let look = "it may have been done: look there before it is sent again";

@@ -116,7 +116,7 @@ fn tell_after(event: &Event) -> String {
         Event::AlertJoined { alert, reconciled, .. } => {
             let late = if *reconciled { ", found in the indexer" } else { "" };
             let kept = if alert.is_some() { "" } else { ", and is not kept" };
-            format!("the same alert came again{late}{kept}")
+            format!("another alert of this incident came{late}{kept}")
         }
         _ => String::new(),
     }

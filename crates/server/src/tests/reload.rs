@@ -87,9 +87,9 @@ async fn a_monitor_sees_what_was_counted() {
     portcullis_runs_finished_total{workflow="note",status="succeeded"} 2
     portcullis_runs_active 0
     portcullis_runs_waiting 1
+    portcullis_calls_total{node="look",outcome="ok"} 3
     portcullis_containments 0
     portcullis_containments_stuck 0
-    portcullis_calls_total{node="look",outcome="ok"} 3
     "#);
 }
 

@@ -85,6 +85,12 @@ pub(super) fn read(object: &Object<'_>, on_doubt: Option<OnDoubt>, disrupts: boo
         }
         _ => {}
     }
+    if let Some(lasts) = object.get("lasts").filter(|_| object.get("undo").is_some()) {
+        let message = "what is undone does not end on its own as well: nobody would know which came first";
+        lasts.report(
+            Diagnostic::new(Rule::WRONG_KEY, lasts.key_at(), message).help("remove `lasts` or `undo`"),
+        );
+    }
     After {
         verify: verify.and_then(|node| read_verify(&node, disrupts)),
         undo: object.get("undo").and_then(|node| read_inverse(&node)),
