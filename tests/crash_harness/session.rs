@@ -7,7 +7,7 @@ use std::time::Duration;
 use failpoints::POINTS;
 use fastrand::Rng;
 use lab::faults::Kind;
-use lab::{Execd, Fault, Settings, System};
+use lab::{AgentStatus, Execd, Fault, Settings, System};
 use serde_json::{Value, json};
 
 use crate::history::{Alert, History, now};
@@ -27,6 +27,10 @@ pub(crate) const PLAYBOOKS: [(&str, &str); 7] = [
 
 /// How long a life lasts that meets no fail point.
 const LONGEST_LIFE: Duration = Duration::from_millis(400);
+/// The points that chance hardly ever leads to.
+const RARE: [&str; 2] = ["alarm.raised", "ledger.wake"];
+/// How long a life lasts that is led to one of them.
+const STEERED_LIFE: Duration = Duration::from_secs(3);
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -42,6 +46,14 @@ pub(crate) struct Session {
     chance: Rng,
     history: RefCell<History>,
     client: reqwest::Client,
+    steered: Option<Steered>,
+}
+
+/// What leads a life to a rare point.
+struct Steered {
+    point: &'static str,
+    /// The address that several runs want to block.
+    peer: String,
 }
 
 /// What came of a session.
@@ -60,11 +72,17 @@ enum End {
     Asked(Duration),
 }
 
+impl End {
+    fn is_at(&self, point: &str) -> bool {
+        matches!(self, End::Armed(orders) if orders.split(':').next() == Some(point))
+    }
+}
+
 impl Session {
     pub(crate) async fn new(seed: u64) -> Session {
         let world = World::prepare(Settings::default(), &PLAYBOOKS).await;
         let history = RefCell::default();
-        Session { seed, world, chance: Rng::with_seed(seed), history, client: client() }
+        Session { seed, world, chance: Rng::with_seed(seed), history, client: client(), steered: None }
     }
 
     /// So many crashes, then peace, until everything has ended; gives what is not as it was promised.
@@ -73,7 +91,9 @@ impl Session {
             self.add_alerts();
             self.order_faults();
             let end = self.choose_end(life);
+            self.steer_to(&end);
             self.live(&end).await;
+            self.find_agents();
         }
         let mut problems = self.come_to_rest().await;
         let mut history = self.history.take();
@@ -89,27 +109,65 @@ impl Session {
     }
 
     fn add_alerts(&mut self) {
-        let history = self.history.get_mut();
         for _ in 0..self.chance.usize(1..=3) {
-            let number = history.alerts.len();
-            let source = format!("10.{}.{}.{}", self.seed % 256, number / 200, number % 200 + 1);
             let kinds = ["contain", "sweep", "call", "isolate", "isolate", "outbreak", "asked"];
             let kind = kinds[self.chance.usize(..kinds.len())];
             // What nobody looks for stays away from agents that may ignore it.
             let agent = if kind == "asked" { AGENTS[2] } else { AGENTS[self.chance.usize(..3)] };
             let hold = ["100ms", "300ms", "1s", "1h"][self.chance.usize(..4)];
             let peer = ["192.0.2.1", "192.0.2.2"][self.chance.usize(..2)];
-            let body = json!({
-                "id": format!("1767000000.{number}"),
-                "kind": kind,
-                "rule": { "id": "5763", "level": 10, "description": "crash harness" },
-                "agent": { "id": agent, "name": "host" },
-                "agents": AGENTS,
-                "hold": hold,
-                "peer": peer,
-                "data": { "srcip": source },
-            });
-            history.alerts.push(Alert { source, body, answers: Vec::new() });
+            self.add_alert(kind, agent, hold, peer);
+        }
+    }
+
+    fn add_alert(&mut self, kind: &str, agent: &str, hold: &str, peer: &str) {
+        let history = self.history.get_mut();
+        let number = history.alerts.len();
+        let source = format!("10.{}.{}.{}", self.seed % 256, number / 200, number % 200 + 1);
+        let body = json!({
+            "id": format!("1767000000.{number}"),
+            "kind": kind,
+            "rule": { "id": "5763", "level": 10, "description": "crash harness" },
+            "agent": { "id": agent, "name": "host" },
+            "agents": AGENTS,
+            "hold": hold,
+            "peer": peer,
+            "data": { "srcip": source },
+        });
+        history.alerts.push(Alert { source, body, answers: Vec::new() });
+    }
+
+    /// A life that is to end at a rare point is led there: several runs want a target that nobody has held before, at the
+    /// same time and for a moment only, and, for an alarm, hosts are gone once they have done it.
+    fn steer_to(&mut self, end: &End) {
+        let point = RARE.into_iter().find(|point| end.is_at(point));
+        self.steered = point.map(|point| Steered { point, peer: String::new() });
+        let Some(steered) = &mut self.steered else { return };
+        steered.peer = format!("198.51.100.{}", self.history.get_mut().alerts.len() % 200 + 1);
+        let peer = steered.peer.clone();
+        for agent in AGENTS {
+            self.world.lab.set_agent_execd(agent, Execd::Enabled).unwrap();
+            self.add_alert("outbreak", agent, "100ms", &peer);
+        }
+    }
+
+    /// Agents that have done what they were told are gone before it is undone.
+    async fn lose_agents(&self) {
+        let Some(Steered { point: "alarm.raised", peer }) = &self.steered else { return };
+        loop {
+            let in_force = self.world.lab.in_force();
+            for agent in AGENTS {
+                if in_force.contains(&format!("agent/{agent}/ip/{peer}")) {
+                    self.world.lab.set_agent_status(agent, AgentStatus::Disconnected).unwrap();
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    fn find_agents(&self) {
+        for agent in AGENTS {
+            self.world.lab.set_agent_status(agent, AgentStatus::Active).unwrap();
         }
     }
 
@@ -164,13 +222,16 @@ impl Session {
             3 => End::Armed(format!("send.sent:{}=later:{}", chance.u32(1..4), chance.u32(..5))),
             _ => {
                 let turn = usize::try_from(self.seed).unwrap() * 7 + life as usize;
-                End::Armed(format!("{}:{}", POINTS[turn % POINTS.len()], chance.u32(1..=4)))
+                let point = POINTS[turn % POINTS.len()];
+                let times = if RARE.contains(&point) { 1 } else { chance.u32(1..=4) };
+                End::Armed(format!("{point}:{times}"))
             }
         }
     }
 
     async fn live(&mut self, end: &End) {
         let (orders, life) = match end {
+            End::Armed(orders) if self.steered.is_some() => (orders.as_str(), STEERED_LIFE),
             End::Armed(orders) => (orders.as_str(), LONGEST_LIFE),
             End::Killed(after) | End::Asked(after) => ("", *after),
         };
@@ -210,7 +271,11 @@ impl Session {
         let outside = self.outside(of_people, true);
         let clock = self.move_clock(of_clock);
         let work = async {
-            tokio::join!(clock, outside.send_alerts(), outside.answer_questions());
+            if self.steered.is_some() {
+                // Nothing is sent while somebody has halted it.
+                outside.resume().await;
+            }
+            tokio::join!(clock, outside.send_alerts(), outside.answer_questions(), self.lose_agents());
             // Whoever got no answer has to do with a server that is about to be gone.
             std::future::pending::<()>().await;
         };
