@@ -31,8 +31,8 @@ pub struct Clearance {
     pub target: Option<String>,
     /// What would hold; none: its effect does not last.
     pub holds: Option<Holds>,
-    /// Whether a person has said yes to what the guardrails asked.
-    pub is_asked: bool,
+    /// What was asked before this, and people said yes to.
+    pub answered: Vec<String>,
 }
 
 /// The answer to a [`Clearance`].
@@ -73,7 +73,7 @@ impl Run {
                 inputs: prepared.inputs.clone(),
                 target: prepared.target.clone(),
                 holds: self.holds(place, &prepared.inputs, self.updated_at).ok().flatten(),
-                is_asked: state.is_asked,
+                answered: state.answered.clone(),
             })
         };
         self.places().filter_map(clearance).collect()

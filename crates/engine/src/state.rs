@@ -117,15 +117,15 @@ pub(crate) struct StepState {
     pub(crate) state: State,
     pub(crate) since: Timestamp,
     pub(crate) attempt: u32,
-    /// Whether a person has said yes to what the operator's guardrails asked.
-    pub(crate) is_asked: bool,
+    /// What the operator's guardrails asked, and people said yes to.
+    pub(crate) answered: Vec<String>,
     /// Whether an attempt was sent of which nobody knows what became, and nobody has said since.
     pub(crate) was_unknown: bool,
 }
 
 impl StepState {
     pub(crate) fn pending(since: Timestamp) -> StepState {
-        StepState { state: State::Pending, since, attempt: 0, is_asked: false, was_unknown: false }
+        StepState { state: State::Pending, since, attempt: 0, answered: Vec::new(), was_unknown: false }
     }
 }
 

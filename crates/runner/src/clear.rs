@@ -26,7 +26,7 @@ impl Shared {
             connection: clearance.connection.as_deref(),
             inputs: &clearance.inputs,
             target: clearance.target.as_deref(),
-            is_asked: clearance.is_asked,
+            answered: &clearance.answered,
         };
         let verdict = match self.judge(&intent).await {
             guard::Verdict::Go => return Some(Verdict::Go),

@@ -43,8 +43,8 @@ pub struct Intent<'a> {
     pub inputs: &'a Value,
     /// What it acts on.
     pub target: Option<&'a str>,
-    /// Whether a person has said yes to what an earlier [`Verdict::Ask`] of this step asked.
-    pub is_asked: bool,
+    /// What earlier [`Verdict::Ask`]s of this step asked, and people said yes to.
+    pub answered: &'a [String],
 }
 
 /// Whether something may be done.

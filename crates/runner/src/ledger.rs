@@ -145,15 +145,14 @@ impl Ledger {
         };
         let joined = row.others(&own).find(joins).map(|entry| entry.run);
         let doubtful = |entry: &&Entry| !is_certain(entry.containment.state);
-        if let Some(entry) =
-            row.others(&own).find(doubtful).filter(|_| joined.is_none() && !clearance.is_asked)
-        {
-            let (step, state) = (&entry.containment.step, entry.containment.state.as_str());
-            let by = entry.run;
+        if let Some(entry) = row.others(&own).find(doubtful).filter(|_| joined.is_none()) {
+            let (step, by, state) = (&entry.containment.step, entry.run, entry.containment.state.as_str());
             let why = format!(
                 "nobody knows whether {target} is contained: the step `{step}` of run {by} is {state}"
             );
-            return Some(Verdict::Ask(why));
+            if !clearance.answered.contains(&why) {
+                return Some(Verdict::Ask(why));
+            }
         }
         let containment = Containment {
             step: clearance.step.clone(),
@@ -276,7 +275,7 @@ mod tests {
             inputs: Arc::new(json!({})),
             target: Some("host".to_owned()),
             holds: Some(model::Holds { until: None, undo: Some(json!({}).into()) }),
-            is_asked: false,
+            answered: Vec::new(),
         }
     }
 

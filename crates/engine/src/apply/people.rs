@@ -48,7 +48,7 @@ impl Run {
         names.push(&by.name);
         let reason = reason.unwrap_or("no reason given");
         let word = json!({ "decision": decision, "by": names.join(", "), "at": at, "reason": reason });
-        let (is_undo, is_guardrail) = (place.is_undo, request.guardrail.is_some());
+        let is_undo = place.is_undo;
         let next = match decision {
             Decision::Reject if is_undo => return Ok(Some(self.keep(place))),
             Decision::Reject => State::Rejected,
@@ -63,7 +63,8 @@ impl Run {
                 }
             }
         };
-        self.state_mut(place).is_asked |= is_guardrail && decision == Decision::Approve;
+        let answered = request.guardrail.filter(|_| decision == Decision::Approve);
+        self.state_mut(place).answered.extend(answered);
         if is_undo {
             return Ok(Some(next));
         }

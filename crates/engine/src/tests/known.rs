@@ -311,7 +311,8 @@ fn what_the_guardrails_refuse_is_not_sent_and_what_they_ask_a_person_answers() {
     assert!(world.decides("isolate", Decision::Approve, person("ana", &[]), "").is_err(), "why is asked for");
     world.decides("isolate", Decision::Approve, person("ana", &[]), "it spreads").unwrap();
     let clearance = world.run.clearances().remove(0);
-    assert!(clearance.is_asked && world.run.commands().is_empty());
+    assert_eq!(clearance.answered, ["the budget of this hour is spent"]);
+    assert!(world.run.commands().is_empty());
     let failure = model::Failure::new(FailureClass::Guardrail, "agent 001 is never touched");
     world.cleared("isolate", Verdict::Refused(failure));
     assert_eq!(world.held(), "");

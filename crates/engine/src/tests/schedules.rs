@@ -148,7 +148,7 @@ fn clears(world: &mut World, which: u8, how: u8) {
         (0, true) => Verdict::HandedOver { to: OTHER },
         (0, false) if clearance.holds.is_some() => Verdict::Joined { by: OTHER },
         (1, false) => Verdict::Refused(Failure::new(FailureClass::Guardrail, "never touched")),
-        (2, false) if !clearance.is_asked => Verdict::Ask("over the budget".to_owned()),
+        (2, false) if clearance.answered.is_empty() => Verdict::Ask("over the budget".to_owned()),
         _ => Verdict::Go,
     };
     let step = clearance.step.clone();

@@ -41,7 +41,7 @@ impl Spent {
         &mut self,
         budget: Budget,
         workflow: &str,
-        is_asked: bool,
+        answered: &[String],
         now: Timestamp,
     ) -> Result<(), String> {
         self.0.retain(|disruption| now.since(disruption.at) < HOUR);
@@ -56,7 +56,7 @@ impl Spent {
             })
         };
         match why {
-            Some(why) if !is_asked => Err(why),
+            Some(why) if !answered.contains(&why) => Err(why),
             Some(_) | None => {
                 self.0.push_back(Disruption { at: now, workflow: workflow.to_owned() });
                 Ok(())
@@ -81,30 +81,39 @@ mod tests {
     fn the_hour_slides() {
         let budget = Budget { all: Some(2), per_playbook: None };
         let mut spent = Spent::default();
-        assert!(spent.spend(budget, "a", false, at(10_000)).is_ok());
-        assert!(spent.spend(budget, "b", false, at(11_000)).is_ok());
-        let why = spent.spend(budget, "c", false, at(12_000)).unwrap_err();
+        assert!(spent.spend(budget, "a", &[], at(10_000)).is_ok());
+        assert!(spent.spend(budget, "b", &[], at(11_000)).is_ok());
+        let why = spent.spend(budget, "c", &[], at(12_000)).unwrap_err();
         insta::assert_snapshot!(why, @"the operator's limit of 2 disruptions in an hour is reached");
-        assert!(spent.spend(budget, "c", false, at(13_599)).is_err(), "the first still counts");
-        assert!(spent.spend(budget, "c", false, at(13_600)).is_ok(), "what was asked about does not count");
+        assert!(spent.spend(budget, "c", &[], at(13_599)).is_err(), "the first still counts");
+        assert!(spent.spend(budget, "c", &[], at(13_600)).is_ok(), "what was asked about does not count");
     }
 
     #[test]
     fn a_playbook_has_a_limit_of_its_own_and_what_a_person_allows_counts() {
         let budget = Budget { all: Some(3), per_playbook: Some(1) };
         let mut spent = Spent::new([Disruption { at: at(9_000), workflow: "a".to_owned() }]);
-        insta::assert_snapshot!(spent.spend(budget, "a", false, at(10_000)).unwrap_err(), @"the operator's limit of 1 disruption of `a` in an hour is reached");
-        assert!(spent.spend(budget, "a", true, at(10_000)).is_ok());
-        assert!(spent.spend(budget, "b", false, at(10_000)).is_ok());
-        assert!(spent.spend(budget, "c", false, at(10_000)).is_err());
+        insta::assert_snapshot!(spent.spend(budget, "a", &[], at(10_000)).unwrap_err(), @"the operator's limit of 1 disruption of `a` in an hour is reached");
+        assert!(
+            spent
+                .spend(
+                    budget,
+                    "a",
+                    &["the operator's limit of 1 disruption of `a` in an hour is reached".to_owned()],
+                    at(10_000)
+                )
+                .is_ok()
+        );
+        assert!(spent.spend(budget, "b", &[], at(10_000)).is_ok());
+        assert!(spent.spend(budget, "c", &[], at(10_000)).is_err());
     }
 
     #[test]
     fn a_clock_that_jumps_back_gives_nothing_back() {
         let budget = Budget { all: Some(1), per_playbook: None };
         let mut spent = Spent::default();
-        assert!(spent.spend(budget, "a", false, at(10_000)).is_ok());
-        assert!(spent.spend(budget, "a", false, at(6_000)).is_err());
+        assert!(spent.spend(budget, "a", &[], at(10_000)).is_ok());
+        assert!(spent.spend(budget, "a", &[], at(6_000)).is_err());
     }
 
     proptest::proptest! {
@@ -114,7 +123,7 @@ mod tests {
             seconds.sort_unstable();
             let (budget, mut spent, mut gone) = (Budget { all: Some(most), per_playbook: None }, Spent::default(), Vec::new());
             for second in seconds {
-                if spent.spend(budget, "a", false, at(second)).is_ok() {
+                if spent.spend(budget, "a", &[], at(second)).is_ok() {
                     gone.push(second);
                 }
             }

@@ -141,12 +141,10 @@ impl Guard for Guardrails {
         if let Some(failure) = self.refuses_agents(intent, &touched).await {
             return Verdict::Refuse(failure);
         }
-        if !intent.is_asked
-            && let Some(why) = self.asks(intent)
-        {
+        if let Some(why) = self.asks(intent).filter(|why| !intent.answered.contains(why)) {
             return Verdict::Ask(why);
         }
-        let spent = locked(&self.spent).spend(self.rules.budget, intent.workflow, intent.is_asked, now);
+        let spent = locked(&self.spent).spend(self.rules.budget, intent.workflow, intent.answered, now);
         spent.map_or_else(Verdict::Ask, |()| Verdict::Go)
     }
 }

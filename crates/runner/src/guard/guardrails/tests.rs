@@ -72,7 +72,19 @@ fn guardrails(never_touch: NeverTouch) -> Guardrails {
     Guardrails::new(rules, Arc::new(Two::default()), [], None)
 }
 
+/// What is said, after a person has said yes to whatever is asked before, where they do.
 async fn judge(guardrails: &Guardrails, node: &str, inputs: Value, is_asked: bool) -> Verdict {
+    let mut answered = Vec::new();
+    loop {
+        let verdict = judge_again(guardrails, node, &inputs, &answered).await;
+        match &verdict {
+            Verdict::Ask(why) if is_asked => answered.push(why.clone()),
+            Verdict::Go | Verdict::Ask(_) | Verdict::Refuse(_) => return verdict,
+        }
+    }
+}
+
+async fn judge_again(guardrails: &Guardrails, node: &str, inputs: &Value, answered: &[String]) -> Verdict {
     let node = NODES.get(node).unwrap();
     let scope = expr::Scope::new(json!({ "inputs": inputs }));
     let target = node.target.as_ref().unwrap().eval_text(&scope).unwrap();
@@ -84,9 +96,9 @@ async fn judge(guardrails: &Guardrails, node: &str, inputs: Value, is_asked: boo
         step: &step,
         node,
         connection: None,
-        inputs: &inputs,
+        inputs,
         target: Some(&target),
-        is_asked,
+        answered,
     };
     guardrails.judge(&intent, Timestamp::from_millis(2_000_000)).await
 }
