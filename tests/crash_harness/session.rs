@@ -1,5 +1,7 @@
 //! One folder of data over many lives of the server: alerts and people in each, and a death at its end.
 
+mod steer;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,7 +9,7 @@ use std::time::Duration;
 use failpoints::POINTS;
 use fastrand::Rng;
 use lab::faults::Kind;
-use lab::{AgentStatus, Execd, Fault, Settings, System};
+use lab::{Execd, Fault, Settings, System};
 use serde_json::{Value, json};
 
 use crate::history::{Alert, History, now};
@@ -27,10 +29,6 @@ pub(crate) const PLAYBOOKS: [(&str, &str); 7] = [
 
 /// How long a life lasts that meets no fail point.
 const LONGEST_LIFE: Duration = Duration::from_millis(400);
-/// The points that chance hardly ever leads to.
-const RARE: [&str; 2] = ["alarm.raised", "ledger.wake"];
-/// How long a life lasts that is led to one of them.
-const STEERED_LIFE: Duration = Duration::from_secs(3);
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -46,14 +44,7 @@ pub(crate) struct Session {
     chance: Rng,
     history: RefCell<History>,
     client: reqwest::Client,
-    steered: Option<Steered>,
-}
-
-/// What leads a life to a rare point.
-struct Steered {
-    point: &'static str,
-    /// The address that several runs want to block.
-    peer: String,
+    steered: Option<steer::Steered>,
 }
 
 /// What came of a session.
@@ -70,12 +61,6 @@ enum End {
     Killed(Duration),
     /// Asked to stop, after so long.
     Asked(Duration),
-}
-
-impl End {
-    fn is_at(&self, point: &str) -> bool {
-        matches!(self, End::Armed(orders) if orders.split(':').next() == Some(point))
-    }
 }
 
 impl Session {
@@ -137,40 +122,6 @@ impl Session {
         history.alerts.push(Alert { source, body, answers: Vec::new() });
     }
 
-    /// A life that is to end at a rare point is led there: several runs want a target that nobody has held before, at the
-    /// same time and for a moment only, and, for an alarm, hosts are gone once they have done it.
-    fn steer_to(&mut self, end: &End) {
-        let point = RARE.into_iter().find(|point| end.is_at(point));
-        self.steered = point.map(|point| Steered { point, peer: String::new() });
-        let Some(steered) = &mut self.steered else { return };
-        steered.peer = format!("198.51.100.{}", self.history.get_mut().alerts.len() % 200 + 1);
-        let peer = steered.peer.clone();
-        for agent in AGENTS {
-            self.world.lab.set_agent_execd(agent, Execd::Enabled).unwrap();
-            self.add_alert("outbreak", agent, "100ms", &peer);
-        }
-    }
-
-    /// Agents that have done what they were told are gone before it is undone.
-    async fn lose_agents(&self) {
-        let Some(Steered { point: "alarm.raised", peer }) = &self.steered else { return };
-        loop {
-            let in_force = self.world.lab.in_force();
-            for agent in AGENTS {
-                if in_force.contains(&format!("agent/{agent}/ip/{peer}")) {
-                    self.world.lab.set_agent_status(agent, AgentStatus::Disconnected).unwrap();
-                }
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-
-    fn find_agents(&self) {
-        for agent in AGENTS {
-            self.world.lab.set_agent_status(agent, AgentStatus::Active).unwrap();
-        }
-    }
-
     /// Now and then the other side misbehaves too.
     fn order_faults(&mut self) {
         let chance = &mut self.chance;
@@ -223,7 +174,7 @@ impl Session {
             _ => {
                 let turn = usize::try_from(self.seed).unwrap() * 7 + life as usize;
                 let point = POINTS[turn % POINTS.len()];
-                let times = if RARE.contains(&point) { 1 } else { chance.u32(1..=4) };
+                let times = if steer::is_rare(point) { 1 } else { chance.u32(1..=4) };
                 End::Armed(format!("{point}:{times}"))
             }
         }
@@ -231,7 +182,7 @@ impl Session {
 
     async fn live(&mut self, end: &End) {
         let (orders, life) = match end {
-            End::Armed(orders) if self.steered.is_some() => (orders.as_str(), STEERED_LIFE),
+            End::Armed(orders) if self.steered.is_some() => (orders.as_str(), steer::LIFE),
             End::Armed(orders) => (orders.as_str(), LONGEST_LIFE),
             End::Killed(after) | End::Asked(after) => ("", *after),
         };

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::session::PLAYBOOKS;
 use crate::world::{PATIENCE, World, client, eventually};
 
-async fn world() -> World {
+pub(crate) async fn world() -> World {
     World::prepare(Settings::default(), &PLAYBOOKS).await
 }
 
@@ -19,7 +19,7 @@ async fn start(world: &mut World, orders: &str) {
     world.try_start(&[("PORTCULLIS_FAIL", orders)]).await.unwrap();
 }
 
-fn alert(kind: &str, number: u8) -> Value {
+pub(crate) fn alert(kind: &str, number: u8) -> Value {
     json!({
         "kind": kind,
         "rule": { "id": "5763", "level": 10, "description": "crash harness" },
@@ -29,7 +29,7 @@ fn alert(kind: &str, number: u8) -> Value {
     })
 }
 
-async fn post(world: &World, alert: &Value) -> String {
+pub(crate) async fn post(world: &World, alert: &Value) -> String {
     let answer = world.post_hook(alert).await;
     assert_eq!(answer.status, 202, "{:?}", answer.body);
     answer.body.pointer("/runs/0/run").unwrap().as_str().unwrap().to_owned()
@@ -45,7 +45,7 @@ async fn ask_and_approve(world: &World, number: u8) -> String {
     run
 }
 
-fn is_in_doubt(summary: &RunSummary) -> bool {
+pub(crate) fn is_in_doubt(summary: &RunSummary) -> bool {
     matches!(summary.waiting.first().map(|waiting| &waiting.reason), Some(WaitingFor::Resolution { .. }))
 }
 
