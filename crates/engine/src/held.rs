@@ -261,17 +261,20 @@ impl Run {
 
     fn containment_state(&self, place: Place, held: &Held) -> ContainmentState {
         let state = &held.undo.state;
-        if matches!(state, State::Pending) && self.is_under_way(place) {
+        let is_open = matches!(state, State::Pending | State::Asking(_));
+        if is_open && self.is_under_way(place) {
             return ContainmentState::Sending;
         }
-        if matches!(state, State::Pending) && held.due.is_none() {
-            let is_doubtful = |state: &State| matches!(state, State::InDoubt(..));
-            return match self.doing_state(place).is_some_and(is_doubtful) {
-                true => ContainmentState::InDoubt,
-                false => ContainmentState::Holding,
-            };
+        let is_asked = matches!(state, State::Asking(_));
+        let is_doubtful = self.doing_state(place).is_some_and(|state| matches!(state, State::InDoubt(..)));
+        if is_doubtful && (is_asked || is_open && held.due.is_none()) {
+            // That somebody is asked whether it is undone does not make it known to hold.
+            return ContainmentState::InDoubt;
         }
-        if matches!(state, State::Asking(_)) {
+        if is_open && !is_asked && held.due.is_none() {
+            return ContainmentState::Holding;
+        }
+        if is_asked {
             ContainmentState::UndoAsked
         } else if matches!(state, State::Pending | State::Ready(_)) {
             ContainmentState::UndoDue

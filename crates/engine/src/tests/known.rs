@@ -522,3 +522,17 @@ fn an_attempt_that_did_not_happen_says_nothing_of_the_one_before_it() {
     world.fails("a", FailureClass::Connect);
     assert_ne!(world.run.status(), RunStatus::Failed, "{}", world.story());
 }
+
+#[test]
+fn what_is_in_doubt_stays_so_while_somebody_is_asked_whether_it_is_undone() {
+    let text = ISOLATE.replace("after: 30m", "after: 30m, approval: { ask: \"Release?\" }");
+    let mut world = isolating(&text);
+    world.succeeds("isolate", json!({ "sent": true }));
+    for _ in 0..3 {
+        world.sees("isolate", json!({ "found": false }));
+        world.wait(5);
+    }
+    world.wait(2_000);
+    assert!(world.story().contains("isolate.undo"), "{}", world.story());
+    assert_eq!(world.held(), "host/web-01/network in_doubt 1801");
+}
