@@ -81,7 +81,7 @@ impl App {
     async fn guardrails(&self, store: &dyn store::Store, nodes: &Arc<Nodes>) -> anyhow::Result<Guardrails> {
         let get_agent = self.catalog.get(Agents::NODE).cloned();
         let directory = Arc::new(Agents { nodes: nodes.clone(), get_agent });
-        let restored = store.note(Guardrails::RESTORED).await?;
+        let restored = store.note(store::Note::RESTORED).await?;
         let recent = recent_disruptions(store, runner::Clock::System.now()).await?;
         Ok(Guardrails::new(self.settings.guardrails.rules.clone(), directory, recent, restored))
     }

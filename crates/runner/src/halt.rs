@@ -14,7 +14,7 @@ use crate::start::see_through;
 /// The name of the note that keeps it.
 const NOTE: &str = "halt";
 /// The longest reason, so that the note has room for it.
-const LONGEST_REASON: usize = 500;
+pub(crate) const LONGEST_REASON: usize = 500;
 
 /// All disruption is halted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -8,17 +8,12 @@ use tracing::{info, warn};
 
 use crate::drive;
 use crate::error::Error;
+use crate::halt::LONGEST_REASON;
 use crate::runner::{Runner, Shared};
-
-/// The name of the note that a restored store has.
-const RESTORED: &str = "restored";
-
-/// The most characters of a reason.
-const LONGEST_REASON: usize = 500;
 
 /// When the store was restored from a backup; none: it never was.
 pub(crate) async fn restored_at(store: &dyn Store) -> Result<Option<Timestamp>, Error> {
-    let Some(note) = store.note(RESTORED).await? else { return Ok(None) };
+    let Some(note) = store.note(store::Note::RESTORED).await? else { return Ok(None) };
     let at = note.get("at").and_then(|at| at.as_str()).and_then(|at| at.parse().ok());
     let from = note.get("from").and_then(|from| from.as_str()).unwrap_or_default();
     info!(?at, from, "the store was restored from a backup");

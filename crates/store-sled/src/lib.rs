@@ -28,5 +28,5 @@ mod shared;
 mod sled_store;
 
 pub use backup::{Backup, check_backup};
-pub use restore::{RESTORED, restore};
+pub use restore::restore;
 pub use sled_store::{Settings, SledStore};

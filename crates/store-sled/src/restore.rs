@@ -13,13 +13,10 @@ use store::{Error, Note, Result};
 use crate::backup::{Backup, read_backup};
 use crate::sled_store::{Settings, SledStore};
 
-/// The name of the note that says that a store is a copy: `at` is when it was restored, `from` when the backup began.
-pub const RESTORED: &str = "restored";
-
 /// What a file system may put into a folder that is empty.
 const OF_THE_SYSTEM: &str = "lost+found";
 
-/// Makes a store from a backup, in a folder that is empty or not there. The store has the note [`RESTORED`].
+/// Makes a store from a backup, in a folder that is empty or not there. The store has the note [`Note::RESTORED`].
 ///
 /// # Errors
 ///
@@ -42,7 +39,7 @@ pub fn restore(from: &Path, folder: &Path, settings: &Settings, now: Timestamp) 
     sync(&journal)?;
     let store = SledStore::open(&beside, settings)?;
     let value = json!({ "at": now, "from": backup.at });
-    store.note_now(&Arc::new(Note { key: RESTORED.to_owned(), value }))?;
+    store.note_now(&Arc::new(Note { key: Note::RESTORED.to_owned(), value }))?;
     drop(store);
     for name in ["index", "journal"] {
         fs::rename(beside.join(name), folder.join(name)).map_err(failed("rename", &beside.join(name)))?;

@@ -255,6 +255,9 @@ pub struct Note {
 }
 
 impl Note {
+    /// The name of the note that a store has which was restored from a copy: `{ at, from }`, when it was put in place and
+    /// when the copy was made.
+    pub const RESTORED: &str = "restored";
     /// The most bytes of a name.
     pub const LONGEST_KEY: usize = 512;
     /// The most bytes of a value, as JSON.

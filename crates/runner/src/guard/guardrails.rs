@@ -56,11 +56,8 @@ struct Restored {
 }
 
 impl Guardrails {
-    /// The name of the note that a store has which was restored from a copy: `{ at, from }`.
-    pub const RESTORED: &str = "restored";
-
     /// Guardrails with these rules; `recent` are the disruptions of the last hour, from before this process, and
-    /// `restored` is the note of that name.
+    /// `restored` is the note [`store::Note::RESTORED`].
     pub fn new(
         rules: Rules,
         directory: Arc<dyn Directory>,

@@ -8,7 +8,7 @@ use serde_json::json;
 use store::conformance::sample;
 
 use super::*;
-use crate::{RESTORED, check_backup, restore};
+use crate::{check_backup, restore};
 
 /// Takes a backup into this file.
 async fn back_up(store: &SledStore, file: &Path) {
@@ -57,7 +57,7 @@ async fn a_restored_store_holds_what_was_durable_and_says_that_it_is_a_copy() {
         assert_eq!(store.source(&sample::source(1).digest).await.unwrap(), Some(sample::source(1)));
         assert_eq!(store.note("halt").await.unwrap(), Some(json!(true)));
         let mark = json!({ "at": sample::second(99), "from": sample::second(77) });
-        assert_eq!(store.note(RESTORED).await.unwrap(), Some(mark));
+        assert_eq!(store.note(store::Note::RESTORED).await.unwrap(), Some(mark));
         let is_quiet = store.health().await.reports.iter().all(|report| report.contains("was missing"));
         assert!(is_quiet, "{:?}", store.health().await.reports);
         store.append(vec![sample::create(number)]).await.unwrap();
