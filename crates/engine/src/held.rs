@@ -239,7 +239,7 @@ impl Run {
     }
 
     /// The rows of the ledger that this run has a part in.
-    pub(crate) fn containments(&self) -> Vec<Containment> {
+    pub fn containments(&self) -> Vec<Containment> {
         let row = |place: Place| {
             let held = self.held_at(place)?;
             let state = self.containment_state(place, held);

@@ -275,7 +275,7 @@ impl Run {
             Phase::Finished(status) => status,
             Phase::Empty | Phase::Live => {
                 let is_running = |step: &StepState| step.state.status() == StepStatus::Running;
-                let goes_on = self.is_behind() || self.steps.iter().any(is_running);
+                let goes_on = self.steps.iter().any(is_running) || self.is_behind();
                 if goes_on { RunStatus::Running } else { RunStatus::Waiting }
             }
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use engine::{Clearance, Run, Verdict};
 
-use model::{RunId, RunSummary};
+use model::{Containment, RunId};
 
 use crate::guard::{self, Intent};
 use crate::runner::Shared;
@@ -39,13 +39,13 @@ impl Shared {
     /// The ledger has what is on disk, whatever the run was about to do.
     pub(crate) async fn give_back(self: &Arc<Shared>, run: RunId) {
         if let Ok(Some(row)) = self.store.summary(run).await {
-            self.settle_ledger(&row);
+            self.settle_ledger(run, &row.workflow, &row.containments);
         }
     }
 
     /// What a run was told that it may do is done by now, or it does not do it after all: nobody waits for it any more.
-    pub(crate) fn settle_ledger(self: &Arc<Shared>, row: &RunSummary) {
-        for waiting in self.ledger.note(row.run, &row.workflow, &row.containments) {
+    pub(crate) fn settle_ledger(self: &Arc<Shared>, run: RunId, workflow: &str, held: &[Containment]) {
+        for waiting in self.ledger.note(run, workflow, held) {
             failpoints::reach("ledger.wake");
             self.wake(waiting);
         }

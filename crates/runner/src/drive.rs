@@ -348,7 +348,8 @@ impl Driver {
                     failpoints::reach(if is_undo { "undo.before" } else { "clear.before" });
                     self.take(Letter { input, reply: None }).await?;
                     failpoints::reach("clear.recorded");
-                    self.shared.settle_ledger(&self.run.summary());
+                    let held = self.run.containments();
+                    self.shared.settle_ledger(self.run.id(), &self.run.workflow().name, &held);
                 }
             }
         }
@@ -489,7 +490,7 @@ impl Shared {
         let next_seq = summary.next_seq;
         let notable: Vec<Record> = records.iter().filter(|record| is_notable(record)).cloned().collect();
         let waits_for_people = !summary.waiting.is_empty();
-        let row = summary.clone();
+        let held = summary.containments.clone();
         let records_alarm = records.iter().any(|record| matches!(record.event, Event::AlarmRaised { .. }));
         let ends = records.iter().any(|record| matches!(record.event, Event::RunFinished { .. }));
         let append = Append { records, summary, dedupe, fence: Some(self.fence) };
@@ -503,7 +504,7 @@ impl Shared {
             if records_alarm {
                 failpoints::reach("alarm.raised");
             }
-            self.settle_ledger(&row);
+            self.settle_ledger(run.id(), &run.workflow().name, &held);
             // Nobody may be listening.
             let _ = self.updates.send(Update { run: run.id(), next_seq });
         }

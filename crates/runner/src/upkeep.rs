@@ -80,7 +80,7 @@ impl Runner {
         row.is_unsettled = false;
         shared.store.abandon(row.clone()).await?;
         warn!(%run, workflow, by = ?by.name, held, "a damaged run was given up");
-        shared.settle_ledger(&row);
+        shared.settle_ledger(run, &workflow, &row.containments);
         shared.metrics.note(run, false);
         shared.timers.set(run, None);
         shared.give_up_turn(&workflow, key.as_deref(), run);

@@ -118,15 +118,7 @@ impl Bench {
     }
 
     async fn post(&self, id: &str, level: u64) -> Received {
-        let trigger = Trigger {
-            kind: TriggerKind::Webhook,
-            received_at: Timestamp::default(),
-            headers: BTreeMap::new(),
-            query: BTreeMap::new(),
-            by: None,
-            parent: None,
-            reconciled: false,
-        };
+        let trigger = by_webhook();
         let alert: Arc<Value> = json!({ "id": id, "rule": { "level": level } }).into();
         self.runner.receive(Delivery { path: "wazuh".to_owned(), alert, trigger }).await.unwrap()
     }
@@ -141,6 +133,19 @@ impl Bench {
             }
             updates.recv().await.unwrap();
         }
+    }
+}
+
+/// How an alert comes.
+fn by_webhook() -> Trigger {
+    Trigger {
+        kind: TriggerKind::Webhook,
+        received_at: Timestamp::default(),
+        headers: BTreeMap::new(),
+        query: BTreeMap::new(),
+        by: None,
+        parent: None,
+        reconciled: false,
     }
 }
 

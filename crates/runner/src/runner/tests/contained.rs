@@ -66,15 +66,7 @@ fn isolate() -> StepKey {
 impl Bench {
     /// Starts a run and approves its isolation.
     async fn approved(&self, name: &str) -> RunId {
-        let trigger = Trigger {
-            kind: TriggerKind::Webhook,
-            received_at: Timestamp::default(),
-            headers: BTreeMap::new(),
-            query: BTreeMap::new(),
-            by: None,
-            parent: None,
-            reconciled: false,
-        };
+        let trigger = by_webhook();
         let delivery = Delivery { path: name.to_owned(), alert: json!({}).into(), trigger };
         let run = self.runner.receive(delivery).await.unwrap().runs[0].run;
         self.until(run, |row| !row.waiting.is_empty()).await;

@@ -122,15 +122,7 @@ async fn the_outcome_of_a_disruption_is_kept_until_there_is_room() {
     let answer = runner.cancel(run, ana(), "it takes too long".to_owned()).await;
     assert!(matches!(answer, Err(Error::Full(_))), "nobody is told that what does not fit was recorded");
     let alert: Arc<Value> = json!({ "id": "2", "rule": { "level": 12 } }).into();
-    let trigger = Trigger {
-        kind: TriggerKind::Webhook,
-        received_at: Timestamp::default(),
-        headers: BTreeMap::new(),
-        query: BTreeMap::new(),
-        by: None,
-        parent: None,
-        reconciled: false,
-    };
+    let trigger = by_webhook();
     let delivery = Delivery { path: "wazuh".to_owned(), alert, trigger };
     assert!(matches!(runner.receive(delivery).await, Err(Error::Full(_))), "an alert is not taken");
     assert_eq!(runner.is_stopped(), None, "a full disk stops nothing");
@@ -183,15 +175,7 @@ async fn an_alert_that_cannot_be_added_to_its_run_is_not_taken() {
     bench.until(run, RunStatus::Waiting).await;
     store.tells_duplicates.store(true, Ordering::SeqCst);
     store.fill(true);
-    let trigger = Trigger {
-        kind: TriggerKind::Webhook,
-        received_at: Timestamp::default(),
-        headers: BTreeMap::new(),
-        query: BTreeMap::new(),
-        by: None,
-        parent: None,
-        reconciled: false,
-    };
+    let trigger = by_webhook();
     let alert: Arc<Value> = json!({ "id": "2", "rule": { "level": 12 } }).into();
     let delivery = Delivery { path: "wazuh".to_owned(), alert, trigger };
     let answer = bench.runner.receive(delivery).await;

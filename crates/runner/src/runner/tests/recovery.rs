@@ -36,15 +36,7 @@ async fn torn(store: &Arc<dyn Store>, texts: &[&str], inputs: Vec<Input>) -> (Ru
     let bench = Bench::over(store.clone(), texts, Scripted::default()).await;
     let caller = bench.runner.workflows().get("caller").unwrap().clone();
     bench.runner.stop(Duration::from_secs(1)).await;
-    let trigger = Trigger {
-        kind: TriggerKind::Webhook,
-        received_at: Timestamp::default(),
-        headers: BTreeMap::new(),
-        query: BTreeMap::new(),
-        by: None,
-        parent: None,
-        reconciled: false,
-    };
+    let trigger = by_webhook();
     let start = engine::Start { trigger, alert: json!({}).into(), turn: None };
     let id = RunId::from_bytes([9; 16]);
     let (mut run, mut records) = Run::start(id, caller, start, Timestamp::from_millis(1_000_000));
@@ -160,15 +152,7 @@ steps:
 async fn who_holds_a_key_holds_it_after_a_restart() {
     let bench = Bench::new(&[TURNS], Scripted::default()).await;
     let turns = bench.runner.workflows().get("turns").unwrap().clone();
-    let trigger = Trigger {
-        kind: TriggerKind::Webhook,
-        received_at: Timestamp::default(),
-        headers: BTreeMap::new(),
-        query: BTreeMap::new(),
-        by: None,
-        parent: None,
-        reconciled: false,
-    };
+    let trigger = by_webhook();
     let start = engine::Start { trigger, alert: json!({}).into(), turn: None };
     // Two alerts at once: the id of the first is made first, and the second takes the key first.
     let (first, second) = (RunId::from_bytes([1; 16]), RunId::from_bytes([2; 16]));

@@ -30,15 +30,7 @@ async fn open(store: &Arc<dyn Store>, text: &str, told: &Arc<Told>, guard: Arc<d
 }
 
 async fn post(runner: &Runner) -> RunId {
-    let trigger = Trigger {
-        kind: TriggerKind::Webhook,
-        received_at: Timestamp::default(),
-        headers: BTreeMap::new(),
-        query: BTreeMap::new(),
-        by: None,
-        parent: None,
-        reconciled: false,
-    };
+    let trigger = by_webhook();
     let delivery = Delivery { path: "hook".to_owned(), alert: json!({}).into(), trigger };
     runner.receive(delivery).await.unwrap().runs[0].run
 }
