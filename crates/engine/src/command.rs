@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Parent, RunId, StepKey};
-use serde_json::Value;
+use model::{Parent, RunId, StepKey, Timestamp};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use workflow::Manifest;
 
 /// A call to be made. It is derived from the run's state and never stored.
@@ -22,8 +23,10 @@ pub struct Command {
     pub connection: Option<String>,
     /// The rendered inputs.
     pub inputs: Arc<Value>,
-    /// What the call can say of itself: `key`, `run`, `step` and `started_at`.
-    pub call: Arc<Value>,
+    /// The run that makes it.
+    pub run: RunId,
+    /// When that run started.
+    pub started_at: Timestamp,
     /// The node that looks afterwards whether it happened: where it cannot work, nothing is to be sent.
     pub verify: Option<Arc<Manifest>>,
     /// How long the call may take.
@@ -33,6 +36,39 @@ pub struct Command {
     /// Whether the intent, and with it everything before it, has to be on disk before anything is sent: the call leaves
     /// a trace in the world, and a run that has forgotten it would leave another.
     pub needs_durable_intent: bool,
+}
+
+/// Which call of a run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CallId {
+    /// Which step.
+    pub step: StepKey,
+    /// Which attempt.
+    pub attempt: u32,
+    /// Which look, where it is one.
+    pub look: Option<u32>,
+}
+
+impl Command {
+    /// Which call of its run it is.
+    pub fn id(&self) -> CallId {
+        CallId { step: self.step.clone(), attempt: self.attempt, look: self.look }
+    }
+
+    /// What the call can say of itself: `key`, `run`, `step` and `started_at`. The key is the same for each attempt, and
+    /// for no other call.
+    pub fn call(&self) -> Value {
+        call_root(self.run, &self.step, self.started_at)
+    }
+}
+
+pub(crate) fn call_root(run: RunId, step: &StepKey, started_at: Timestamp) -> Value {
+    let step = step.to_string();
+    let mut hash = Sha256::new();
+    hash.update(run.as_bytes());
+    hash.update(&step);
+    let key: String = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    json!({ "key": key, "run": run, "step": step, "started_at": started_at })
 }
 
 /// A run that performs a step of another. It is derived from that run's state; whoever drives it makes the run if it is

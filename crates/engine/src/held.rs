@@ -10,6 +10,7 @@ use model::{
 use serde_json::{Value, json};
 use workflow::{Effect, Step};
 
+use crate::command::call_root;
 use crate::place::Place;
 use crate::prepare;
 use crate::run::{Phase, Run};
@@ -80,7 +81,9 @@ impl Run {
         if place.is_undo || !step.node.contains() {
             return Ok(None);
         }
-        let own = Scope::new(json!({ "inputs": inputs, "call": self.call_root(place) }));
+        let own = Scope::new(
+            json!({ "inputs": inputs, "call": call_root(self.id, &self.key_of(place), self.started_at) }),
+        );
         let lasts = match &step.node.after.lasts {
             None => None,
             Some(lasts) => {

@@ -24,7 +24,7 @@ mod summary;
 mod verify;
 
 pub use clearance::{Clearance, Verdict};
-pub use command::{Child, Command};
+pub use command::{CallId, Child, Command};
 pub use input::{Input, Rejected, Start, Turn};
 pub use run::{Corrupt, Run};
 pub use scope::start_scope;

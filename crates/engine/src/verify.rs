@@ -5,9 +5,9 @@ use std::sync::Arc;
 use expr::{Scope, ValueTemplate};
 use model::{Event, Failure, FailureClass, Outcome, StepKey, Timestamp};
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
 use workflow::{Look, Otherwise, Step};
 
+use crate::command::call_root;
 use crate::input::Rejected;
 use crate::place::Place;
 use crate::prepare;
@@ -19,16 +19,6 @@ use crate::state::{Prepared, State, Verifying};
 const MOST_ATTEMPTS: u32 = 5;
 
 impl Run {
-    /// What a call can say of itself: its key is the same for each attempt, and for no other call.
-    pub(crate) fn call_root(&self, place: Place) -> Value {
-        let step = self.key_of(place).to_string();
-        let mut hash = Sha256::new();
-        hash.update(self.id.as_bytes());
-        hash.update(&step);
-        let key: String = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        json!({ "key": key, "run": self.id, "step": step, "started_at": self.started_at })
-    }
-
     /// What becomes of an attempt that was taken, or of which nobody knows, where one can look.
     pub(crate) fn begin_verify(
         &self,
@@ -153,7 +143,9 @@ impl Run {
 
     fn look_scope(&self, place: Place, prepared: &Prepared, output: Value) -> Scope {
         let inputs = prepared.inputs.as_ref();
-        Scope::new(json!({ "inputs": inputs, "output": output, "call": self.call_root(place) }))
+        Scope::new(
+            json!({ "inputs": inputs, "output": output, "call": call_root(self.id, &self.key_of(place), self.started_at) }),
+        )
     }
 
     /// What is due by the clock: the next look.

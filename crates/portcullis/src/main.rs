@@ -39,6 +39,11 @@ use tracing_subscriber::EnvFilter;
 use crate::cli::{Cli, Command, RunsCommand};
 use crate::client::Client;
 
+/// Calls and facts are many small pieces; and what a burst of alerts took is given back. `.cargo/config.toml` sets it.
+#[cfg(unix)]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     // The program starts itself once more for every jq filter and script. Nothing that a server needs is wanted there.
     if std::env::args_os().nth(1).is_some_and(|argument| argument == nodes::CHILD) {

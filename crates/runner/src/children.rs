@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Child, Input, Run, Start};
+use engine::{Child, Input, Run, Start, start_scope};
 use model::{Parent, Person, RunId, RunStatus, StepKey, Trigger, TriggerKind};
 use serde_json::Value;
 use tracing::warn;
@@ -97,7 +97,8 @@ impl Shared {
         };
         let runner = Runner { shared: self.clone() };
         let start = Start { trigger, alert: inputs, turn: None };
-        match runner.create(child.run, &workflow, start, None).await {
+        let scope = start_scope(&workflow, &start);
+        match runner.create(child.run, &workflow, start, &scope, None).await {
             Ok(_) => Ok(()),
             Err(Error::Refused(message)) => {
                 fails(message);

@@ -9,11 +9,11 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Child, Command, Input, Rejected, Run, Verdict};
+use engine::{CallId, Child, Command, Input, Rejected, Run, Verdict};
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
-use model::{Event, Outcome, Record, RunId, RunSummary, StepKey, Timestamp};
+use model::{Event, Outcome, Record, RunId, RunSummary, Timestamp};
 use store::{Append, Appended, Dedupe, Position};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, info, warn};
@@ -37,9 +37,6 @@ pub(crate) struct Letter {
 }
 
 type Call = BoxFuture<'static, (CallId, Outcome)>;
-
-/// Which call: a step, an attempt, and a look where it is one.
-type CallId = (StepKey, u32, Option<u32>);
 
 /// Drives a run that is in the store and not in memory.
 pub(crate) async fn load_and_drive(shared: Arc<Shared>, id: RunId, mut mailbox: mpsc::Receiver<Letter>) {
@@ -174,9 +171,10 @@ impl Driver {
     fn done(&mut self, call: CallId, outcome: Outcome) -> Letter {
         failpoints::reach("drive.outcome");
         self.under_way.remove(&call);
-        let input = match call {
-            (step, attempt, None) => Input::Finished { step, attempt, outcome },
-            (step, _, Some(look)) => Input::Looked { step, look, outcome },
+        let CallId { step, attempt, look } = call;
+        let input = match look {
+            None => Input::Finished { step, attempt, outcome },
+            Some(look) => Input::Looked { step, look, outcome },
         };
         Letter { input, reply: None }
     }
@@ -392,23 +390,20 @@ impl Driver {
             return Ok(());
         }
         let commands = self.run.commands().into_iter();
-        let new: Vec<Command> = commands.filter(|command| self.under_way.insert(id_of(command))).collect();
+        let new: Vec<Command> = commands.filter(|command| self.under_way.insert(command.id())).collect();
         if new.iter().any(|command| command.needs_durable_intent) {
             self.shared.store.durable(self.position).await?;
         }
         for command in new {
             failpoints::reach("drive.perform");
-            self.calls.push(Box::pin(perform(self.shared.clone(), self.run.id(), command)));
+            self.calls.push(Box::pin(perform(self.shared.clone(), command)));
         }
         Ok(())
     }
 }
 
-fn id_of(command: &Command) -> CallId {
-    (command.step.clone(), command.attempt, command.look)
-}
-
-async fn perform(shared: Arc<Shared>, run: RunId, command: Command) -> (CallId, Outcome) {
+async fn perform(shared: Arc<Shared>, command: Command) -> (CallId, Outcome) {
+    let run = command.run;
     let permit = shared.calls.acquire().await;
     debug!(%run, step = %command.step, attempt = command.attempt, node = %command.node.name, "call started");
     // Somebody may have halted all disruption since this was cleared.
@@ -425,7 +420,7 @@ async fn perform(shared: Arc<Shared>, run: RunId, command: Command) -> (CallId, 
             warn!(%run, step = %command.step, class = %failure.class, "call with unknown outcome");
         }
     }
-    (id_of(&command), outcome)
+    (command.id(), outcome)
 }
 
 /// Whether a fact ends what the runs that this one has called were called for.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use engine::{Input, Run};
 use model::{Decision, Digest, Person, Resolution, RunId, RunStatus, RunSummary, StepKey, Timestamp};
-use store::{Fence, Store};
+use store::{Fence, Query, Store};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot, watch};
 use tracing::{info, warn};
 
@@ -125,7 +125,7 @@ impl Runner {
             pinned.keep(workflow, store.as_ref()).await?;
         }
         workflows.log_changes_since(&Workflows::default());
-        let claim = store.claim(&settings.worker).await?;
+        let fence = store.claim(&settings.worker).await?;
         let halt = Halt::read(store.as_ref()).await?;
         let forgotten = Forgotten::read(store.as_ref(), settings.retention).await?;
         let restored_at = upkeep::restored_at(store.as_ref()).await?;
@@ -136,14 +136,14 @@ impl Runner {
             }
             None => None,
         };
-        let (timers, due) = timers(settings.clock);
+        let (timers, mut due) = timers(settings.clock);
         let shared = Arc::new(Shared {
             store,
             executor,
             clock: settings.clock,
             workflows: watch::Sender::new(Arc::new(workflows)),
             pinned,
-            fence: claim.fence,
+            fence,
             timers,
             turns: Turns::default(),
             ledger: Ledger::default(),
@@ -162,9 +162,9 @@ impl Runner {
             stopped: watch::Sender::new(None),
         });
         let runner = Runner { shared };
+        runner.recover(&mut due).await?;
         tokio::spawn(tick(runner.shared.clone(), due));
         tokio::spawn(retention::forget(runner.shared.clone()));
-        runner.recover(&claim.runs);
         tokio::spawn(schedules::keep_time(runner.clone(), runner.shared.workflows.subscribe()));
         if let Some(reconciling) = runner.shared.reconciling.clone() {
             tokio::spawn(reconcile::keep_asking(runner.clone(), reconciling));
@@ -299,47 +299,54 @@ impl Runner {
     }
 
     /// Takes up what a process before this one has left. All of it goes by the clock, which wakes so many at once.
-    fn recover(&self, runs: &[RunSummary]) {
+    async fn recover(&self, due: &mut Due) -> Result<(), Error> {
         let now = self.shared.clock.now();
-        let mut under_way = 0;
-        for summary in runs {
-            // Before anybody contains anything: what holds already is known.
-            self.shared.ledger.note(summary.run, &summary.workflow, &summary.containments);
+        let (mut runs, mut under_way, mut held) = (0, 0, Vec::new());
+        let mut query = Query { is_open: true, limit: Query::MOST, ..Query::default() };
+        loop {
+            let page = self.shared.store.runs(query.clone()).await?;
+            for summary in page.runs {
+                runs += 1;
+                under_way += usize::from(summary.status == RunStatus::Running);
+                // Before anybody contains anything: what holds already is known.
+                self.shared.ledger.note(summary.run, &summary.workflow, &summary.containments);
+                self.shared.metrics.note(summary.run, !summary.waiting.is_empty());
+                due.set(summary.run, due_at(&summary, now));
+                if let Some(key) = summary.concurrency.filter(|_| !summary.status.is_finished()) {
+                    held.push((summary.is_queued, summary.run, summary.workflow, key));
+                }
+            }
+            query.before = page.next;
+            if page.next.is_none() {
+                break;
+            }
         }
-        let mut held: Vec<&RunSummary> = runs.iter().filter(|run| !run.status.is_finished()).collect();
         // Who waits comes behind who holds, whenever their ids were made.
-        held.sort_by_key(|run| (run.is_queued, run.run));
-        for (run, key) in held.into_iter().filter_map(|run| Some((run, run.concurrency.as_deref()?))) {
-            self.shared.turns.resume(&run.workflow, key, run.run);
-        }
-        for summary in runs {
-            self.shared.metrics.note(summary.run, !summary.waiting.is_empty());
-            let at = match summary.status {
-                RunStatus::Running => {
-                    under_way += 1;
-                    Some(summary.updated_at.min(now))
-                }
-                // A run that it called may have ended without its being told.
-                RunStatus::Waiting if !summary.calls.is_empty() => Some(now),
-                // What it holds is being undone, whatever else it waits for.
-                RunStatus::Waiting if summary.is_busy_undoing() => Some(now),
-                // What waits for nothing was noted by a process that was about to stop: it goes on at once.
-                RunStatus::Waiting if summary.waiting.is_empty() && summary.wake_at.is_none() => Some(now),
-                RunStatus::Waiting => summary.wake_at,
-                // It has finished, and holds something: what was under way about that is taken up.
-                RunStatus::Succeeded | RunStatus::Failed | RunStatus::Cancelled
-                    if summary.is_busy_undoing() =>
-                {
-                    Some(now)
-                }
-                RunStatus::Succeeded | RunStatus::Failed | RunStatus::Cancelled => summary.wake_at,
-            };
-            self.shared.timers.set(summary.run, at);
+        held.sort();
+        for (_, run, workflow, key) in held {
+            self.shared.turns.resume(&workflow, &key, run);
         }
         for run in self.shared.turns.holders() {
             self.shared.wake(run);
         }
-        info!(runs = runs.len(), under_way, "recovered");
+        info!(runs, under_way, "recovered");
+        Ok(())
+    }
+}
+
+/// When a run of a process before this one is looked at.
+fn due_at(summary: &RunSummary, now: Timestamp) -> Option<Timestamp> {
+    match summary.status {
+        RunStatus::Running => Some(summary.updated_at.min(now)),
+        // A run that it called may have ended without its being told.
+        RunStatus::Waiting if !summary.calls.is_empty() => Some(now),
+        // What waits for nothing was noted by a process that was about to stop: it goes on at once.
+        RunStatus::Waiting if summary.waiting.is_empty() && summary.wake_at.is_none() => Some(now),
+        // What it holds is being undone, whatever else it waits for, and though it may have finished.
+        _ if summary.is_busy_undoing() => Some(now),
+        RunStatus::Waiting | RunStatus::Succeeded | RunStatus::Failed | RunStatus::Cancelled => {
+            summary.wake_at
+        }
     }
 }
 

@@ -130,7 +130,8 @@ impl Runner {
                     Some(error.message)
                 }
             };
-            let (started, position) = match self.admit(workflow, &start, in_vain, alert_id.as_deref()).await {
+            let admitted = self.admit(workflow, &start, scope, in_vain, alert_id.as_deref()).await;
+            let (started, position) = match admitted {
                 Ok(admitted) => admitted,
                 Err(Error::Busy) => {
                     // That one playbook has no room keeps the alert from no other.
@@ -155,6 +156,7 @@ impl Runner {
         &self,
         workflow: &Arc<Workflow>,
         start: &Start,
+        scope: &Scope,
         in_vain: Option<String>,
         alert_id: Option<&str>,
     ) -> Result<(Started, Position), Error> {
@@ -170,7 +172,7 @@ impl Runner {
                 }
             },
         };
-        let (started, position) = self.create(new_id(), workflow, start.clone(), in_vain).await?;
+        let (started, position) = self.create(new_id(), workflow, start.clone(), scope, in_vain).await?;
         if started.is_duplicate
             && let Err(error @ (Error::Busy | Error::Full(_) | Error::Stopped(_))) =
                 self.join(started.run, start).await
@@ -228,7 +230,8 @@ impl Runner {
         let (runner, workflow) = (self.clone(), workflow.clone());
         see_through(async move {
             let start = Start { trigger, alert, turn: None };
-            let (started, position) = runner.create(new_id(), &workflow, start, None).await?;
+            let scope = start_scope(&workflow, &start);
+            let (started, position) = runner.create(new_id(), &workflow, start, &scope, None).await?;
             runner.shared.store.durable(position).await?;
             Ok(started)
         })
@@ -252,12 +255,13 @@ impl Runner {
             reconciled: false,
         };
         let start = Start { trigger, alert: Arc::new(Value::Object(Default::default())), turn: None };
-        let in_vain = match holds(triggers, &start_scope(workflow, &start)) {
+        let scope = start_scope(workflow, &start);
+        let in_vain = match holds(triggers, &scope) {
             Ok(true) => None,
             Ok(false) => return Ok(()),
             Err(error) => Some(error.message),
         };
-        let (_, position) = self.create(new_id(), workflow, start, in_vain).await?;
+        let (_, position) = self.create(new_id(), workflow, start, &scope, in_vain).await?;
         Ok(self.shared.store.durable(position).await?)
     }
 
@@ -266,6 +270,7 @@ impl Runner {
         id: RunId,
         workflow: &Arc<Workflow>,
         mut start: Start,
+        scope: &Scope,
         in_vain: Option<String>,
     ) -> Result<(Started, Position), Error> {
         let shared = &self.shared;
@@ -274,11 +279,11 @@ impl Runner {
             let message = format!("the alert stands more than {} levels deep", model::DEEPEST_FROM_OUTSIDE);
             return Err(Error::Refused(message));
         }
-        let dedupe = self.dedupe(workflow, &start, now);
+        let dedupe = dedupe(workflow, &start, scope, now);
         let trigger = start.trigger.kind;
         let mailbox = shared.enlist(id)?;
         let mut seat = Seat { shared, workflow: &workflow.name, key: None, run: id, is_kept: false };
-        start.turn = shared.turns.take(workflow, &start, id)?;
+        start.turn = shared.turns.take(workflow, scope, id)?;
         seat.key = start.turn.as_ref().map(|turn| turn.key.clone());
         let (run, records) = match in_vain {
             None => Run::start(id, workflow.clone(), start, now),
@@ -316,27 +321,25 @@ impl Runner {
             }
         }
     }
+}
 
-    /// The key under which one run exists: its time, where the clock starts it. None where the workflow has no `dedupe`, or the alert lacks what it names.
-    fn dedupe(&self, workflow: &Workflow, start: &Start, now: Timestamp) -> Option<Dedupe> {
-        if start.trigger.kind == TriggerKind::Workflow {
-            // It is made once by its id; a run that exists already for another call would never tell this one its end.
-            return None;
-        }
-        if start.trigger.kind == TriggerKind::Schedule {
-            let key = format!("schedule/{}/{}", workflow.name, start.trigger.received_at);
-            return Some(Dedupe { key, until: now.after(SCHEDULED_ONCE) });
-        }
-        let dedupe = workflow.dedupe.as_ref()?;
-        match dedupe.key.eval_text(&start_scope(workflow, start)) {
-            Ok(key) => {
-                Some(Dedupe { key: format!("{}\n{key}", workflow.name), until: now.after(dedupe.window) })
-            }
-            Err(_) => {
-                // The reason would quote the alert, and an alert may hold anything.
-                warn!(workflow = %workflow.name, "an alert has no dedupe key");
-                None
-            }
+/// The key under which one run exists: its time, where the clock starts it. None where the workflow has no `dedupe`, or the alert lacks what it names.
+fn dedupe(workflow: &Workflow, start: &Start, scope: &Scope, now: Timestamp) -> Option<Dedupe> {
+    if start.trigger.kind == TriggerKind::Workflow {
+        // It is made once by its id; a run that exists already for another call would never tell this one its end.
+        return None;
+    }
+    if start.trigger.kind == TriggerKind::Schedule {
+        let key = format!("schedule/{}/{}", workflow.name, start.trigger.received_at);
+        return Some(Dedupe { key, until: now.after(SCHEDULED_ONCE) });
+    }
+    let dedupe = workflow.dedupe.as_ref()?;
+    match dedupe.key.eval_text(scope) {
+        Ok(key) => Some(Dedupe { key: format!("{}\n{key}", workflow.name), until: now.after(dedupe.window) }),
+        Err(_) => {
+            // The reason would quote the alert, and an alert may hold anything.
+            warn!(workflow = %workflow.name, "an alert has no dedupe key");
+            None
         }
     }
 }

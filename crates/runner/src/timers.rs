@@ -62,7 +62,8 @@ impl Due {
         }
     }
 
-    fn set(&mut self, run: RunId, at: Option<Timestamp>) {
+    /// Sets or removes the timer of a run, where nobody waits for it yet.
+    pub(crate) fn set(&mut self, run: RunId, at: Option<Timestamp>) {
         if let Some(before) = self.by_run.remove(&run) {
             self.by_time.remove(&(before, run));
         }

@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use engine::{Turn, start_scope};
+use engine::Turn;
+use expr::Scope;
 use model::RunId;
 use tracing::warn;
 use workflow::{OnConflict, Workflow};
@@ -26,14 +27,9 @@ pub(crate) struct Turns(Mutex<BTreeMap<Key, VecDeque<RunId>>>);
 
 impl Turns {
     /// Takes the key of a run that is about to start, or a place behind the run that holds it.
-    pub(crate) fn take(
-        &self,
-        workflow: &Workflow,
-        start: &engine::Start,
-        run: RunId,
-    ) -> Result<Option<Turn>, Error> {
+    pub(crate) fn take(&self, workflow: &Workflow, scope: &Scope, run: RunId) -> Result<Option<Turn>, Error> {
         let Some(concurrency) = &workflow.concurrency else { return Ok(None) };
-        let key = match concurrency.key.eval_text(&start_scope(workflow, start)) {
+        let key = match concurrency.key.eval_text(scope) {
             Ok(key) if key.len() > LONGEST_KEY => workflow::digest(&key).to_string(),
             Ok(key) => key,
             Err(_) => {

@@ -1,6 +1,6 @@
 //! Reading: journals, rows, lists. Everything here may wait for the disk.
 
-use std::collections::{BTreeMap, btree_map};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -212,25 +212,6 @@ impl Shared {
         recent.runs().map(|(run, recent)| (*run, recent.summary().cloned())).collect()
     }
 
-    /// The rows of all runs that are not finished, oldest first; `rows` are those that the index does not have yet.
-    pub(crate) fn unfinished(
-        &self,
-        mut rows: BTreeMap<RunId, Option<RunSummary>>,
-    ) -> Result<Vec<RunSummary>> {
-        let mut runs = Vec::new();
-        self.walk(&Range::of([keys::UNFINISHED]), |key, _| {
-            runs.extend(keys::run_of(key));
-            ControlFlow::Continue(())
-        })?;
-        for run in runs {
-            if let btree_map::Entry::Vacant(row) = rows.entry(run) {
-                row.insert(self.indexed_summary(run)?);
-            }
-        }
-        let unfinished = rows.into_values().flatten().filter(|row| !row.is_over());
-        Ok(unfinished.map(|row| self.mark(row)).collect())
-    }
-
     /// A workflow source. One that is damaged is none, and reported.
     pub(crate) fn source_of(&self, digest: &Digest) -> Result<Option<Arc<Source>>> {
         for _ in 0..TRIES {
@@ -271,6 +252,7 @@ fn range(query: &Query, before: Option<RunId>) -> Range {
     let prefix = match (query.waits_for_people, query.status, &query.workflow) {
         (true, _, _) => vec![keys::WAITING],
         (false, Some(status), _) => keys::status_prefix(status),
+        (false, None, _) if query.is_open => vec![keys::UNFINISHED],
         (false, None, Some(workflow)) => keys::workflow_prefix(keys::short_hash(workflow)),
         (false, None, None) => vec![keys::ROWS],
     };

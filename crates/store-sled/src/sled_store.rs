@@ -9,9 +9,7 @@ use async_trait::async_trait;
 use journal::disk::{Disk, RealDisk};
 use model::{Digest, Record, RunId, RunSummary, Timestamp};
 use serde_json::Value;
-use store::{
-    Append, Appended, Claim, Error, Fence, Health, Note, Page, Position, Query, Result, Source, Store,
-};
+use store::{Append, Appended, Error, Fence, Health, Note, Page, Position, Query, Result, Source, Store};
 
 use crate::applier;
 use crate::entry::Entry;
@@ -24,13 +22,14 @@ use crate::shared::{Prepared, Shared, Stall, broken};
 pub struct Settings {
     /// The length of a file of the journal in bytes. One append fits into one file.
     pub segment_bytes: u32,
-    /// How much memory sled may use to keep what it read, in bytes.
+    /// How many bytes of what it read sled may keep; in memory they take about three times as much. Runs that are looked
+    /// at are mostly young ones, whose keys lie beside each other, and the system keeps the file in memory as well.
     pub cache_bytes: u64,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { segment_bytes: 64 << 20, cache_bytes: 128 << 20 }
+        Settings { segment_bytes: 64 << 20, cache_bytes: 4 << 20 }
     }
 }
 
@@ -151,7 +150,7 @@ impl Store for SledStore {
         self.blocking(move |shared| shared.page(&query)).await
     }
 
-    async fn claim(&self, worker: &str) -> Result<Claim> {
+    async fn claim(&self, worker: &str) -> Result<Fence> {
         let worker = worker.to_owned();
         self.blocking(move |shared| {
             let mut taken = None;
@@ -162,10 +161,8 @@ impl Store for SledStore {
                 taken = Some(Fence(fence));
                 Some(Entry::Claimed { fence, worker: worker.clone() })
             })?;
-            let rows = shared.recent_summaries();
             shared.journal.durable(at.unwrap_or_default()).map_err(broken)?;
-            let fence = taken.unwrap_or(Fence(0));
-            Ok(Claim { fence, runs: shared.unfinished(rows)? })
+            Ok(taken.unwrap_or(Fence(0)))
         })
         .await
     }

@@ -11,5 +11,5 @@ mod store;
 
 pub use memory::MemoryStore;
 pub use store::{
-    Append, Appended, Claim, Dedupe, Error, Fence, Health, Note, Page, Position, Query, Result, Source, Store,
+    Append, Appended, Dedupe, Error, Fence, Health, Note, Page, Position, Query, Result, Source, Store,
 };

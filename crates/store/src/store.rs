@@ -38,9 +38,9 @@ pub trait Store: Send + Sync {
     /// Rows of runs, newest first.
     async fn runs(&self, query: Query) -> Result<Page>;
 
-    /// Makes this process the one that performs the commands of the runs that nobody else does, and gives the rows of
-    /// all of them that are not finished, oldest first. Whoever held them before is fenced off.
-    async fn claim(&self, worker: &str) -> Result<Claim>;
+    /// Makes this process the one that performs the commands of all runs. Whoever did so before is fenced off. The fence
+    /// is to be handed in with every append that follows from performing commands.
+    async fn claim(&self, worker: &str) -> Result<Fence>;
 
     /// Gives up what was claimed under this fence, which is worth nothing from then on. No error if somebody else holds
     /// the claim already.
@@ -170,15 +170,6 @@ pub struct Dedupe {
     pub until: Timestamp,
 }
 
-/// What a claim gives.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Claim {
-    /// To be handed in with every append that follows from performing commands.
-    pub fence: Fence,
-    /// The runs that are not finished, oldest first.
-    pub runs: Vec<RunSummary>,
-}
-
 /// Which rows to give.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
@@ -188,6 +179,8 @@ pub struct Query {
     pub workflow: Option<String>,
     /// Only runs that people have to decide something in.
     pub waits_for_people: bool,
+    /// Only runs that are not over: something may follow in them.
+    pub is_open: bool,
     /// Only runs older than this one: the `next` of the page before.
     pub before: Option<RunId>,
     /// At most this many rows; held within 1 and [`Query::MOST`].
@@ -203,6 +196,7 @@ impl Query {
         self.status.is_none_or(|status| row.status == status)
             && self.workflow.as_ref().is_none_or(|workflow| row.workflow == *workflow)
             && (!self.waits_for_people || !row.waiting.is_empty())
+            && (!self.is_open || !row.is_over())
             && self.before.is_none_or(|before| row.run < before)
     }
 }
@@ -221,7 +215,8 @@ impl Page {
 
 impl Default for Query {
     fn default() -> Query {
-        Query { status: None, workflow: None, waits_for_people: false, before: None, limit: 100 }
+        let (waits_for_people, is_open) = (false, false);
+        Query { status: None, workflow: None, waits_for_people, is_open, before: None, limit: 100 }
     }
 }
 

@@ -391,7 +391,7 @@ steps:
 #[test]
 fn an_unknown_outcome_is_sent_again_with_the_same_key_and_what_was_not_seen_is_done_again() {
     let mut world = World::new("workflow: w\nsteps: [{ id: a, uses: order }]\n");
-    let key = |world: &World| world.run.commands()[0].call["key"].clone();
+    let key = |world: &World| world.run.commands()[0].call()["key"].clone();
     let first = key(&world);
     world.unknown("a");
     assert!(world.run.commands().is_empty());

@@ -13,9 +13,7 @@ use engine::Command;
 use model::{Digest, Failure, FailureClass, Outcome, Record, RunId, RunStatus, RunSummary, Timestamp};
 use runner::{Clock, Executor, Found, Runner, Workflows};
 use serde_json::{Value, json};
-use store::{
-    Append, Appended, Claim, Fence, Health, MemoryStore, Note, Page, Position, Query, Source, Store,
-};
+use store::{Append, Appended, Fence, Health, MemoryStore, Note, Page, Position, Query, Source, Store};
 use tokio::sync::{Notify, Semaphore};
 use tower::ServiceExt as _;
 use workflow::Catalog;
@@ -136,7 +134,7 @@ impl Store for Held {
         self.inner.runs(query).await
     }
 
-    async fn claim(&self, worker: &str) -> store::Result<Claim> {
+    async fn claim(&self, worker: &str) -> store::Result<Fence> {
         self.inner.claim(worker).await
     }
 

@@ -1,12 +1,12 @@
 //! Claims: what they give, and whom they fence off.
 
-use model::{RunId, RunStatus};
+use model::RunStatus;
 
 use super::sample::{ask, create, create_once, follow, follow_as, run, second};
-use super::{at, claim, good, one};
+use super::{at, claim, good, one, open_runs};
 use crate::store::{Append, Appended, Error, Fence, Query, Store};
 
-pub(super) async fn a_claim_gives_what_is_not_finished(store: &dyn Store) {
+pub(super) async fn what_is_not_over_is_found(store: &dyn Store) {
     let ended = [RunStatus::Succeeded, RunStatus::Failed, RunStatus::Cancelled];
     for (number, status) in (1..).zip(ended) {
         let first = create(number);
@@ -14,10 +14,14 @@ pub(super) async fn a_claim_gives_what_is_not_finished(store: &dyn Store) {
     }
     let waits = create(4);
     good(store.append(vec![waits.clone(), ask(&waits), create(6), create(5)]).await);
-    let claim = good(store.claim("worker").await);
-    let claimed: Vec<RunId> = claim.runs.iter().map(|row| row.run).collect();
-    assert_eq!(claimed, [run(4), run(5), run(6)], "what is not finished, oldest first");
-    assert_eq!(claim.runs[0], ask(&waits).summary, "a claim gives rows as they are");
+    let (_, claimed) = claim(store).await;
+    assert_eq!(claimed, [run(4), run(5), run(6)], "what is not finished");
+    assert_eq!(open_runs(store).await[0], ask(&waits).summary, "the rows are as they are");
+    let query = Query { is_open: true, limit: 2, ..Query::default() };
+    let page = good(store.runs(query.clone()).await);
+    assert_eq!(page.next, Some(run(5)), "page by page, newest first");
+    let page = good(store.runs(Query { before: page.next, ..query }).await);
+    assert_eq!((page.runs.len(), page.next), (1, None), "to the last page");
 }
 
 pub(super) async fn an_abandoned_run_has_ended(store: &dyn Store) {

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::atomic::AtomicBool;
 
 use model::{Digest, Record};
-use store::{Append, Appended, Claim, Health, Note, Page, Position, Source};
+use store::{Append, Appended, Fence, Health, Note, Page, Position, Source};
 
 use super::*;
 
@@ -46,7 +46,7 @@ impl Store for Filling {
     async fn runs(&self, query: Query) -> store::Result<Page> {
         self.inner.runs(query).await
     }
-    async fn claim(&self, worker: &str) -> store::Result<Claim> {
+    async fn claim(&self, worker: &str) -> store::Result<Fence> {
         self.inner.claim(worker).await
     }
     async fn release(&self, fence: Fence) -> store::Result<()> {

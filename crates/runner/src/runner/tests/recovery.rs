@@ -156,8 +156,9 @@ async fn who_holds_a_key_holds_it_after_a_restart() {
     let start = engine::Start { trigger, alert: json!({}).into(), turn: None };
     // Two alerts at once: the id of the first is made first, and the second takes the key first.
     let (first, second) = (RunId::from_bytes([1; 16]), RunId::from_bytes([2; 16]));
-    bench.runner.create(second, &turns, start.clone(), None).await.unwrap();
-    bench.runner.create(first, &turns, start, None).await.unwrap();
+    let scope = engine::start_scope(&turns, &start);
+    bench.runner.create(second, &turns, start.clone(), &scope, None).await.unwrap();
+    bench.runner.create(first, &turns, start, &scope, None).await.unwrap();
     bench.until(second, RunStatus::Waiting).await;
     let after = Bench::over(bench.store.clone(), &[TURNS], Scripted::default()).await;
     tokio::time::sleep(Duration::from_secs(60)).await;

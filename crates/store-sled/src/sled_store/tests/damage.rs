@@ -1,7 +1,7 @@
 //! A flipped byte in any file costs at most the append that it hits, and that is said.
 
 use journal::power::Chance;
-use store::conformance::sample;
+use store::conformance::{self, sample};
 
 use super::workload::Told;
 use super::*;
@@ -69,7 +69,7 @@ async fn check_after_a_flip(folder: &Path, told: &Told, what: &str) {
             assert!(row.error.unwrap().contains(&message), "{what}");
             let last = appends.last().unwrap();
             if !row.status.is_finished() {
-                let claimed = store.claim("worker").await.unwrap().runs;
+                let claimed = conformance::open_runs(&store).await;
                 assert!(claimed.iter().any(|row| row.run == run), "{what}");
             }
             let answers = store.append(vec![sample::follow(last, 1)]).await.unwrap();
@@ -113,7 +113,7 @@ async fn a_run_that_lost_facts_stays_so() {
         let row = store.summary(first.run()).await.unwrap().unwrap();
         assert!(row.error.unwrap().contains(lost));
         assert_eq!(row.next_seq, then.summary.next_seq, "the row is that of the last append that is left");
-        assert_eq!(store.claim("worker").await.unwrap().runs.len(), 1);
+        assert_eq!(conformance::open_runs(&store).await.len(), 1);
     }
 }
 
