@@ -45,9 +45,10 @@ pub(crate) fn step(step: &Step, scope: &Scope) -> Result<Prepared, String> {
 pub(crate) fn inputs(step: &Step, scope: &Scope) -> Result<Value, String> {
     let mut inputs = Map::new();
     for (name, values) in &step.inputs {
-        let value = values.eval(scope).map_err(|error| format!("the input `{name}`: {}", error.message))?;
+        let mut value =
+            values.eval(scope).map_err(|error| format!("the input `{name}`: {}", error.message))?;
         if let Some(input) = step.node.inputs.get(name) {
-            input.check(&value).map_err(|message| format!("the input `{name}` {message}"))?;
+            value = input.take(value).map_err(|message| format!("the input `{name}` {message}"))?;
         }
         inputs.insert(name.clone(), value);
     }

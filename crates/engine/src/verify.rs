@@ -168,9 +168,9 @@ pub(crate) fn values(
     let mut inputs = Map::new();
     for (name, values) in with {
         let of = |message: String| format!("the input `{name}` of `{}`: {message}", node.name);
-        let value = values.eval(scope).map_err(|error| of(error.message))?;
+        let mut value = values.eval(scope).map_err(|error| of(error.message))?;
         if let Some(input) = node.inputs.get(name) {
-            input.check(&value).map_err(of)?;
+            value = input.take(value).map_err(of)?;
         }
         inputs.insert(name.clone(), value);
     }

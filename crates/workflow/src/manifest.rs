@@ -505,6 +505,15 @@ impl InputKind {
 }
 
 impl Input {
+    /// A value as this input takes it, or what is wrong with it. An address is written in one way only: what is contained
+    /// is known by its name, and two names of one thing would be two things.
+    pub fn take(&self, value: Value) -> Result<Value, String> {
+        self.check(&value)?;
+        let address = value.as_str().filter(|_| self.kind == InputKind::Ip);
+        let address = address.and_then(|text| text.parse::<IpAddr>().ok());
+        Ok(address.map_or(value, |address| address.to_canonical().to_string().into()))
+    }
+
     /// Says what is wrong with a value for this input.
     pub fn check(&self, value: &Value) -> Result<(), String> {
         let is_right = match self.kind {

@@ -22,9 +22,10 @@ mod overload;
 mod recovery;
 mod stopping;
 
-const NODES: [&str; 9] = [
+const NODES: [&str; 10] = [
     "node: isolate\nsummary: x\neffect: disrupt\non_doubt: ask\nrequest: { method: GET, path: / }\ntarget: \"host/{{ inputs.on }}\"\nundo: { uses: release, with: { on: \"{{ inputs.on }}\" } }\ninputs:\n  on: { type: string, required: true, summary: x }\n",
     "node: release\nsummary: x\neffect: write\non_doubt: retry\nrequest: { method: GET, path: / }\ninputs:\n  on: { type: string, required: true, summary: x }\n",
+    "node: block\nsummary: x\neffect: disrupt\non_doubt: ask\nrequest: { method: GET, path: / }\ntarget: \"ip/{{ inputs.ip }}\"\nundo: { uses: release, with: { on: \"{{ inputs.ip }}\" } }\ninputs:\n  ip: { type: ip, required: true, summary: x }\n",
     "node: webhook\nsummary: x\ntrigger: webhook\ninputs:\n  path: { type: string, required: true, summary: x }\n",
     "node: look\nsummary: x\neffect: read\non_doubt: retry\nrequest: { method: GET, path: / }\n",
     "node: act\nsummary: x\neffect: disrupt\non_doubt: ask\nrequest: { method: GET, path: / }\ntarget: \"host/{{ inputs.on }}\"\ninputs:\n  on: { type: string, required: true, summary: x }\n",

@@ -45,7 +45,18 @@ struct Bench {
 
 async fn bench(store: Arc<dyn Store>, held_up: Option<Arc<Notify>>, settings: Settings) -> Bench {
     let told = Arc::new(Told { held_up, ..Told::default() });
-    let texts = [playbook("short", "10m"), playbook("long", "30m")];
+    let blocks = |name: &str, ip: &str| {
+        let with = format!("uses: block\n    with: {{ ip: \"{ip}\" }}");
+        playbook(name, "10m").replace("uses: isolate\n    with: { on: web-01 }", &with)
+    };
+    let texts = [
+        playbook("short", "10m"),
+        playbook("long", "30m"),
+        blocks("v6", "2001:db8::1"),
+        blocks("v6_in_full", "2001:0DB8:0000:0000:0000:0000:0000:0001"),
+        blocks("v4", "203.0.113.9"),
+        blocks("v4_in_v6", "::ffff:203.0.113.9"),
+    ];
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let runner = Runner::open(store.clone(), told.clone(), workflows(&texts), settings).await.unwrap();
     Bench { store, told, runner }
@@ -115,6 +126,24 @@ async fn two_runs_isolate_a_host_once_and_the_last_one_releases_it() {
     assert_eq!((bench.calls().as_str(), bench.ledger().as_str()), ("isolate", "host/web-01: holding"));
     bench.until(long, RunSummary::is_over).await;
     assert_eq!((bench.calls().as_str(), bench.ledger().as_str()), ("isolate release", ""));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_is_one_target_however_it_is_written() {
+    for (first, second, target) in
+        [("v6", "v6_in_full", "ip/2001:db8::1"), ("v4_in_v6", "v4", "ip/203.0.113.9")]
+    {
+        let bench = new_bench(None).await;
+        let first = bench.approved(first).await;
+        bench.until(first, |row| row.status.is_finished()).await;
+        let second = bench.approved(second).await;
+        let joined = bench.until(second, |row| row.status.is_finished()).await;
+        assert_eq!(joined.containments[0].joined, Some(first));
+        assert_eq!(
+            (bench.calls(), bench.ledger()),
+            ("block".to_owned(), format!("{target}: holding, holding"))
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]
