@@ -113,12 +113,16 @@ fn read_undo(object: &Object<'_>, manifest: &Manifest) -> (Option<Undo>, Option<
     }
     let Some(undo) = object_or_false(&node, keys::UNDO, "undo: { after: 24h }") else { return (None, None) };
     let (after, on) = (undo.get("after"), undo.get("on"));
-    if after.is_none() && on.is_none() {
+    let is_empty = |node: &Node<'_>| node.value().as_array().is_some_and(Vec::is_empty);
+    if after.is_none() && on.as_ref().is_none_or(is_empty) {
         let message = "this says that it is undone, and not when";
         let help = "add `after: 24h`, or `on: [failed, cancelled]`; `undo: false` leaves it to people";
         node.report(Diagnostic::new(Rule::MISSING_KEY, node.key_at(), message).help(help));
     }
     let after = after.and_then(|node| {
+        if node.value().is_number() {
+            node.time_limit()?;
+        }
         let after = node.template()?;
         match after.is_literal() {
             true => node.time_limit().map(|_| after),

@@ -1,6 +1,6 @@
 //! What a key holds, by example: for help lines where something of another type stands there.
 
-const EXAMPLES: [(&str, &str); 17] = [
+const EXAMPLES: [(&str, &str); 18] = [
     ("approval", "approval: { ask: \"Block it?\", from: { role: analyst }, expires: 30m }"),
     ("attack", "attack: [T1110]"),
     ("concurrency", "concurrency: { key: \"{{ alert.agent.id }}\", on_conflict: queue }"),
@@ -16,6 +16,7 @@ const EXAMPLES: [(&str, &str); 17] = [
     ("show", "show: [alert.rule, steps.host]"),
     ("steps", "steps: [{ id: host, uses: wazuh.get_agent, with: { agent: \"001\" } }]"),
     ("triggers", "triggers: [{ uses: webhook, with: { path: wazuh } }]"),
+    ("undo/on", "on: [failed, cancelled]"),
     ("vars", "vars: { bad_from: 5 }"),
     ("with", "with: { agent: \"{{ alert.agent.id }}\" }"),
 ];
@@ -54,7 +55,8 @@ pub(super) fn of_foreign(key: &str, known: &[&str]) -> Option<&'static str> {
     FOREIGN.iter().find(is_it).map(|(_, _, example)| *example)
 }
 
-/// How this key is written.
-pub(super) fn of(key: &str) -> Option<&'static str> {
-    EXAMPLES.iter().find(|(name, _)| *name == key).map(|(_, example)| *example)
+/// How the key at the end of this path is written.
+pub(super) fn of(path: &str) -> Option<&'static str> {
+    let is_it = |(name, _): &&(&str, &str)| path == *name || path.ends_with(&format!("/{name}"));
+    EXAMPLES.iter().filter(is_it).max_by_key(|(name, _)| name.len()).map(|(_, example)| *example)
 }

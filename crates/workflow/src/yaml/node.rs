@@ -86,6 +86,9 @@ impl<'a> Node<'a> {
 
     /// A map with no keys but these.
     pub fn object(&self, keys: &[&str]) -> Option<Object<'a>> {
+        if !self.value.is_object() {
+            return self.wrong("a map", || Some(format!("with the keys {}", keys.join(", "))));
+        }
         let object = self.any_object()?;
         for key in object.entries.keys().filter(|key| !keys.contains(&key.as_str())) {
             let at = object.key_at(key);
@@ -239,10 +242,14 @@ impl<'a> Node<'a> {
 
     /// Reports that something else has to stand here.
     pub fn expected<T>(&self, what: &str) -> Option<T> {
+        self.wrong(what, || None)
+    }
+
+    /// The same, with a help line where there is no example of this key.
+    fn wrong<T>(&self, what: &str, help: impl FnOnce() -> Option<String>) -> Option<T> {
         let message = format!("this has to be {what}, not {}", describe(self.value));
         let mut finding = Diagnostic::new(Rule::WRONG_TYPE, self.at(), message);
-        let key = self.path.rsplit('/').next().unwrap_or_default();
-        finding.help = example::of(key).map(|example| format!("write `{example}`"));
+        finding.help = example::of(&self.path).map(|example| format!("write `{example}`")).or_else(help);
         self.report(finding);
         None
     }

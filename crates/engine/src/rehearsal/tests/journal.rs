@@ -172,5 +172,7 @@ fn a_mistake_about_a_failure_has_its_place() {
        |
     12 |       errors: { host: { klass: timeout }, tell: timeout }
        |                                                 ^^^^^^^
+       |
+       = help: with the keys message, class, help
     "#);
 }

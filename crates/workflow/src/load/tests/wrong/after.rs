@@ -59,6 +59,27 @@ fn an_end_without_a_time() {
        |
        = help: add `after: 24h`, or `on: [failed, cancelled]`; `undo: false` leaves it to people
     ");
+    assert_eq!(
+        containing("undo: { on: [] }"),
+        containing("undo: {}").replace("undo: {}", "undo: { on: [] }")
+    );
+    assert_snapshot!(containing("undo: { after: 24, on: cancelled }"), @"
+    error[wrong-type]: `24` is not a duration: write a whole number with ms, s, m, h or d, as in `30s`
+      --> block_source.yaml:47:20
+       |
+    47 |     undo: { after: 24, on: cancelled }
+       |                    ^^
+       |
+       = help: write `24s`, if seconds are meant
+
+    error[wrong-type]: this has to be a list, not text
+      --> block_source.yaml:47:28
+       |
+    47 |     undo: { after: 24, on: cancelled }
+       |                            ^^^^^^^^^
+       |
+       = help: write `on: [failed, cancelled]`
+    ");
     assert_snapshot!(containing("undo: 24h"), @"
     error[wrong-type]: this has to be a map, or `false`
       --> block_source.yaml:47:11
