@@ -15,6 +15,7 @@ use crate::place::Place;
 use crate::prepare;
 use crate::run::{Phase, Run};
 use crate::state::{Prepared, State, StepState};
+use crate::summary;
 use crate::verify;
 
 /// What a run holds, or will hold if a call that is under way succeeds.
@@ -58,6 +59,11 @@ impl Held {
     /// Whether it is not undone yet.
     pub(crate) fn is_open(&self) -> bool {
         !self.undo.state.is_settled()
+    }
+
+    /// What people are told where undoing it does not succeed.
+    fn alarm(&self) -> Option<String> {
+        self.trouble.as_ref().map(|trouble| format!("`{}` is still contained: {trouble}", self.target))
     }
 
     /// Whether nobody has begun to undo it.
@@ -235,10 +241,15 @@ impl Run {
         }
         let Some(place) = self.place(key).filter(|place| place.is_undo) else { return };
         let Some(held) = self.held_at(place).filter(|held| !held.is_alarmed) else { return };
-        if let Some(trouble) = &held.trouble {
-            let message = format!("`{}` is still contained: {trouble}", held.target);
+        if let Some(message) = held.alarm() {
             self.record(Event::AlarmRaised { step: key.clone(), message }, now, journal);
         }
+    }
+
+    /// What cannot be undone at this moment, in a line.
+    pub(crate) fn still_contained(&self) -> Option<String> {
+        let alarm = |place| Some(format!("{}: {}", self.key_of(place), self.held_at(place)?.alarm()?));
+        self.undo_places().find_map(alarm).map(|alarm| summary::line(&alarm))
     }
 
     /// The rows of the ledger that this run has a part in.

@@ -26,7 +26,7 @@ pub(crate) fn of(run: &Run) -> RunSummary {
         calls: run.children().into_iter().map(|child| child.run).collect(),
         concurrency: run.concurrency.clone(),
         is_queued: run.is_queued,
-        error: run.error.clone(),
+        error: run.error.clone().or_else(|| run.still_contained()),
         alerts_again: run.alerts_again,
         containments: run.containments(),
         disrupted_at: run.disrupted_at.clone(),

@@ -431,8 +431,13 @@ fn why_children_stop(record: &Record) -> Option<&'static str> {
     matches!(record.event, Event::RunCancelled { .. }).then_some("was cancelled")
 }
 
+/// The step whose effect this fact has undone.
+fn undone(event: &Event) -> Option<&StepKey> {
+    if let Event::StepSucceeded { step, .. } = event { Some(step).filter(|step| step.is_undo) } else { None }
+}
+
 fn is_notable(record: &Record) -> bool {
-    matches!(
+    let is_other = matches!(
         record.event,
         Event::StepInDoubt { .. }
             | Event::ApprovalRequested { .. }
@@ -443,7 +448,8 @@ fn is_notable(record: &Record) -> bool {
             | Event::LetGo { .. }
             | Event::AlarmRaised { .. }
             | Event::RunCancelled { .. }
-    )
+    );
+    is_other || undone(&record.event).is_some()
 }
 
 /// What an operator wants to find in the log: what people are asked, and what they say.
@@ -464,9 +470,11 @@ fn note(run: &Run, record: &Record) {
     } else if let Event::LetGo { step, .. } = &record.event {
         info!(%run, workflow, %step, "not held any more");
     } else if let Event::AlarmRaised { step, message } = &record.event {
-        error!(%run, workflow, %step, message, "what was contained cannot be undone");
+        error!(%run, workflow, %step, why = message, "what was contained cannot be undone");
     } else if let Event::RunCancelled { by, .. } = &record.event {
         info!(%run, workflow, by = ?by.name, "a run was cancelled");
+    } else if let Some(step) = undone(&record.event) {
+        info!(%run, workflow, %step, "undone");
     }
 }
 

@@ -11,7 +11,6 @@ use crate::held::Held;
 use crate::place::Place;
 use crate::run::{Phase, Run};
 use crate::state::{Prepared, State, StepState, Verifying};
-use crate::summary;
 
 /// What counts into a budget.
 const BUDGET: std::time::Duration = std::time::Duration::from_secs(3600);
@@ -201,8 +200,6 @@ impl Run {
         };
         held.is_alarmed = true;
         self.is_alarmed = true;
-        let line = summary::line(message);
-        self.error.get_or_insert_with(|| format!("{step}: {line}"));
         self.scope.set(&["error"], json!({ "step": step, "message": message, "class": "undo" }));
         if matches!(self.phase, Phase::Finished(_)) {
             for index in self.workflow.handlers() {

@@ -117,11 +117,14 @@ fn an_undo_is_tried_for_ever_and_somebody_is_told_once() {
         world.fails("isolate.undo", FailureClass::Connect);
     }
     assert_eq!(world.held(), "host/web-01/network undo_failing 1801");
+    let error = world.run.summary().error.unwrap();
+    assert_eq!(error, "isolate.undo: `host/web-01/network` is still contained: it did not work");
     world.wait(3700);
     world.crash();
     world.wait(3700);
     world.succeeds("isolate.undo", json!({}));
     assert!(world.run.summary().is_over());
+    assert_eq!(world.run.summary().error, None);
     let story = world.story();
     let told: Vec<&str> = story.lines().filter(|line| line.contains("alarm")).collect();
     assert_snapshot!(told.join("\n"), @r#"

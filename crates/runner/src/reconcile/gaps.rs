@@ -119,7 +119,7 @@ async fn read_run(store: &dyn Store, row: &RunSummary, kept: &mut Vec<Kept>) -> 
                 return Ok(());
             }
             Err(store::Error::Damaged { run, message }) => {
-                warn!(%run, message, "the alerts of a damaged run are not known");
+                warn!(%run, why = message, "the alerts of a damaged run are not known");
             }
             Err(error) => return Err(error.into()),
         }
