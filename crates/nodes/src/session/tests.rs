@@ -105,9 +105,10 @@ async fn a_refused_token_is_dropped_once() {
 #[tokio::test(start_paused = true)]
 async fn a_refused_login_is_not_tried_again_at_once() {
     let (session, desk) = (Session::default(), Desk::default());
+    assert_eq!(session.token(|| desk.refused()).await.unwrap_err().message, "wrong password");
     for _ in 0..100 {
         let failure = session.token(|| desk.refused()).await.unwrap_err();
-        assert_eq!(failure.message, "wrong password");
+        assert_eq!(failure.message, "wrong password (remembered: the next login is tried in 15s)");
     }
     assert_eq!(desk.count(), 1);
     let failure = session.token(|| desk.refused()).await.unwrap_err();

@@ -113,6 +113,9 @@ fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
     chain(error).filter_map(|error| error.downcast_ref()).last()
 }
 
+/// What the innermost error says, without the page of the library's manual that rustls adds to it.
 fn innermost(error: &reqwest::Error) -> String {
-    chain(error).skip(1).last().map_or_else(|| "no more is known".to_owned(), ToString::to_string)
+    let text = chain(error).skip(1).last().map(ToString::to_string);
+    let text = text.and_then(|text| text.split(": https://").next().map(str::to_owned));
+    text.unwrap_or_else(|| "no more is known".to_owned())
 }
