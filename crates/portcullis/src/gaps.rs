@@ -39,6 +39,7 @@ pub(crate) async fn gaps(client: &Client) -> anyhow::Result<()> {
     }
     let found = match answer.gaps.len() {
         0 => "no alert was missing".to_owned(),
+        1 => "1 alert did not come by itself, and was found".to_owned(),
         count => format!("{count} alerts did not come by themselves, and were found"),
     };
     let Asked { from, until, succeeded_at } = asked;

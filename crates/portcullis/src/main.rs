@@ -134,7 +134,7 @@ async fn run(cli: Cli) -> anyhow::Result<bool> {
 
 /// The server of the configuration, unless another is named, and the token of whoever sits at this terminal.
 fn client(config: &Path, url: Option<&str>) -> anyhow::Result<Client> {
-    let token = std::env::var("PORTCULLIS_TOKEN");
+    let token = std::env::var("PORTCULLIS_TOKEN").ok().filter(|token| !token.trim().is_empty());
     let token = token.context("set PORTCULLIS_TOKEN to your API token: it says who you are")?;
     let url = match url {
         Some(url) => url.to_owned(),

@@ -160,6 +160,7 @@ fn question(item: &Item) -> String {
 pub(crate) async fn decide(client: &Client, answer: &Answer, decision: &str) -> anyhow::Result<()> {
     let path = format!("/api/v1/approvals/{}/{}", answer.run, answer.step);
     let item: Item = parse(Some(client.get(&path).await?))?;
+    halt::banner(&client.get("/api/v1/halt").await?);
     show::put(format_args!("{}", question(&item)));
     let mut body = json!({ "decision": decision });
     set(&mut body, "reason", answer.why.as_deref());
@@ -241,7 +242,8 @@ fn set(body: &mut Value, key: &str, value: Option<&str>) {
 
 fn print_status(summary: &Value) {
     if let Some(status) = summary.get("status").and_then(Value::as_str) {
-        show::say(format_args!("the run is {}", show::line(status)));
+        let verb = if matches!(status, "succeeded" | "failed") { "has" } else { "is" };
+        show::say(format_args!("the run {verb} {}", show::line(status)));
     }
 }
 
