@@ -99,6 +99,23 @@ async fn a_peer_that_is_slow_beyond_the_timeout_and_did_act_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_nobody_may_ask_the_indexer_a_host_is_released_all_the_same() {
+    let playbook = PLAYBOOK.replace("verify: { every: 100ms, within: 2s }", "verify: false");
+    assert_ne!(playbook, PLAYBOOK);
+    let world = World::with(Settings::default(), &[("isolate.yaml", &playbook)]).await;
+    let run = isolated(&world).await;
+    assert_eq!(world.settled(&run).await.status, RunStatus::Succeeded);
+    released(&world).await;
+    eventually("nothing is contained", async || {
+        let rows = world.get("/api/v1/containments").await.body;
+        rows["containments"].as_array().unwrap().is_empty().then_some(())
+    })
+    .await;
+    let asked = world.lab.requests().into_iter().filter(|request| request.system == System::WazuhIndexer);
+    assert_eq!(asked.count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_shipped_playbook_blocks_is_listed_and_undone_by_a_person() {
     let world = World::new().await;
     let run = world.post_alert().await;

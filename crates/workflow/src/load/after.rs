@@ -12,7 +12,7 @@ use crate::diagnostic::Diagnostic;
 use crate::keys::{self, names};
 use crate::load::details::read_question;
 use crate::load::text_of;
-use crate::manifest::{Effect, Manifest, OnDoubt, Verify};
+use crate::manifest::{Effect, Manifest, OnDoubt, Otherwise, Verify};
 use crate::rule::Rule;
 use crate::workflow::{Approval, Look, OnError, Retry, Step, Undo};
 use crate::yaml::{Node, Object};
@@ -81,7 +81,7 @@ fn read_verify(object: &Object<'_>, manifest: &Manifest, catalog: &Catalog) -> O
         }
         return None;
     };
-    if stated.as_ref().is_some_and(|node| node.value().as_bool() == Some(false)) {
+    if looks_nowhere(object) {
         return None;
     }
     let times =
@@ -98,6 +98,11 @@ fn read_verify(object: &Object<'_>, manifest: &Manifest, catalog: &Catalog) -> O
     }
     let (node, with) = resolve(object, manifest, &verify.uses, &verify.with, catalog)?;
     Some(Box::new(Look { node, verify: Verify { with, every, within, ..verify.clone() } }))
+}
+
+/// Whether the step says that nobody looks whether it happened.
+fn looks_nowhere(object: &Object<'_>) -> bool {
+    object.get("verify").is_some_and(|node| node.value().as_bool() == Some(false))
 }
 
 fn read_undo(object: &Object<'_>, manifest: &Manifest) -> (Option<Undo>, Option<Approval>) {
@@ -157,15 +162,21 @@ fn inverse(
 ) -> Option<Step> {
     let inverse = manifest.after.undo.as_ref()?;
     let (node, inputs) = resolve(object, manifest, &inverse.uses, &inverse.with, catalog)?;
+    // Where nobody can look whether a step happened, nobody can look whether it was undone.
     let verify = match &node.after.verify {
-        None => None,
-        Some(verify) => {
+        Some(verify) if !looks_nowhere(object) => {
             let (look, with) = resolve(object, &node, &verify.uses, &verify.with, catalog)?;
             Some(Box::new(Look { node: look, verify: Verify { with, ..verify.clone() } }))
         }
+        Some(_) | None => None,
     };
-    let on_doubt =
-        if verify.is_none() && node.on_doubt == OnDoubt::Verify { OnDoubt::Ask } else { node.on_doubt };
+    let is_harmless = node.after.verify.as_ref().is_some_and(|verify| verify.otherwise == Otherwise::Retry);
+    let on_doubt = match node.on_doubt {
+        OnDoubt::Verify if verify.is_some() => OnDoubt::Verify,
+        OnDoubt::Verify if is_harmless => OnDoubt::Retry,
+        OnDoubt::Verify => OnDoubt::Ask,
+        on_doubt @ (OnDoubt::Retry | OnDoubt::SameKey | OnDoubt::Ask) => on_doubt,
+    };
     Some(Step {
         id: id.clone(),
         title: None,

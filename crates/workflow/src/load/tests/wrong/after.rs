@@ -3,6 +3,7 @@
 use insta::assert_snapshot;
 
 use super::{RIGHT, shipped, with};
+use crate::OnDoubt;
 use crate::load;
 
 const BLOCK: &str = r#"    uses: wazuh.active_response
@@ -33,6 +34,22 @@ fn what_is_right_has_no_finding() {
     ] {
         assert_eq!(containing(keys), "", "{keys}");
     }
+}
+
+#[test]
+fn where_nobody_looks_whether_it_happened_nobody_looks_whether_it_was_undone() {
+    let inverse = |verify: &str| {
+        let block = format!(
+            "    uses: wazuh.block_ip\n    with: {{ agent: \"001\", ip: 203.0.113.9 }}\n    undo: {{ after: 24h }}\n{verify}"
+        );
+        let (workflow, findings) = load("w.yaml", &RIGHT.replacen(BLOCK, &block, 1), &shipped());
+        assert!(findings.is_empty(), "{findings}");
+        let steps = workflow.unwrap().steps;
+        steps.into_iter().find_map(|step| step.inverse).unwrap()
+    };
+    let (usual, blind) = (inverse(""), inverse("    verify: false\n"));
+    assert_eq!((usual.verify.is_some(), usual.on_doubt), (true, OnDoubt::Verify));
+    assert_eq!((blind.verify.is_some(), blind.on_doubt), (false, OnDoubt::Retry));
 }
 
 #[test]
