@@ -157,8 +157,8 @@ fn again_in(failure: &Failure, wait: Duration) -> Failure {
     let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
     let retry_after_ms = Some(failure.retry_after_ms.unwrap_or(0).max(wait_ms));
     // Who has just put the password right would look for the mistake in it.
-    let seconds = wait_ms.div_ceil(1000);
-    let message = format!("{} (remembered: the next login is tried in {seconds}s)", failure.message);
+    let seconds = wait_ms.div_ceil(5000) * 5;
+    let message = format!("{} (remembered for {seconds}s at most, then asked again)", failure.message);
     Failure { message, retry_after_ms, ..failure.clone() }
 }
 

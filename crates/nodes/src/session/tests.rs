@@ -108,7 +108,7 @@ async fn a_refused_login_is_not_tried_again_at_once() {
     assert_eq!(session.token(|| desk.refused()).await.unwrap_err().message, "wrong password");
     for _ in 0..100 {
         let failure = session.token(|| desk.refused()).await.unwrap_err();
-        assert_eq!(failure.message, "wrong password (remembered: the next login is tried in 15s)");
+        assert_eq!(failure.message, "wrong password (remembered for 15s at most, then asked again)");
     }
     assert_eq!(desk.count(), 1);
     let failure = session.token(|| desk.refused()).await.unwrap_err();

@@ -105,7 +105,7 @@ async fn a_wrong_password_is_tried_once_by_a_hundred_calls_and_again_later() {
     let nodes = nodes(connection("wazuh", peer.http()));
     let outcomes = futures::future::join_all((0..100).map(|_| get_agent(&nodes))).await;
     assert_snapshot!(shown(&outcomes[99]), @"
-    failed auth: Wazuh does not accept the user `soar` with this password
+    failed auth: Wazuh does not accept the user `soar` with this password (remembered for 15s at most, then asked again)
       help: take the user and the password of an API user (the defaults are wazuh and wazuh-wui), not those of the dashboard or the indexer; after 50 refused logins Wazuh blocks this address for 300 s
     ");
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Failed(_))));
