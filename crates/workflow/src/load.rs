@@ -110,9 +110,17 @@ impl Bundle {
             }
         }
         match Draft::parse(file, &self.workflow) {
-            Ok(draft) => draft.load_as(&catalog, Rules::Form),
+            Ok(draft) => {
+                let (workflow, findings) = draft.load_as(&catalog, Rules::Form);
+                // A later version may use other nodes of these for it: it stays what the runs are pinned to.
+                (workflow.map(|workflow| Workflow { digest: self.digest(), ..workflow }), findings)
+            }
             Err(findings) => (None, findings),
         }
+    }
+
+    fn digest(&self) -> model::Digest {
+        digest(&serde_json::to_string(self).expect("texts by name have a JSON form"))
     }
 }
 
@@ -176,8 +184,7 @@ fn read(document: &Document, text: String, catalog: &Catalog, rules: Rules) -> O
         lint::check(&root, &step_nodes, &workflow);
         check_calls(&step_nodes, &workflow, catalog.workflows());
     }
-    let bundle = serde_json::to_string(&workflow.bundle()).expect("texts by name have a JSON form");
-    workflow.digest = digest(&bundle);
+    workflow.digest = workflow.bundle().digest();
     Some(workflow)
 }
 

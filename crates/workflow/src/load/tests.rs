@@ -146,6 +146,17 @@ fn a_bundle_loads_to_the_same_workflow() {
 }
 
 #[test]
+fn a_bundle_stays_what_it_is_although_not_all_of_its_nodes_are_used_any_more() {
+    let mut bundle = load("playbook.yaml", GOOD, &catalog()).0.unwrap().bundle();
+    let unused =
+        "node: unused\nsummary: x\neffect: read\non_doubt: retry\nrequest: { method: GET, path: / }\n";
+    bundle.nodes.insert("unused".to_owned(), unused.to_owned());
+    let text = serde_json::to_string(&bundle).unwrap();
+    let again = bundle.load("bundle").0.unwrap();
+    assert_eq!(again.digest, crate::digest(&text), "runs are pinned to the text");
+}
+
+#[test]
 fn a_rule_that_came_later_does_not_stop_what_was_bundled_before_it() {
     let step = "steps: [{ id: a, uses: set, with: { x: inputs.ip } }]\n";
     let called = format!(
