@@ -66,16 +66,7 @@ fn a_containment_without_an_end() {
 }
 
 #[test]
-fn an_end_without_a_time() {
-    assert_snapshot!(containing("undo: {}"), @"
-    error[missing-key]: this says that it is undone, and not when
-      --> block_source.yaml:47:5
-       |
-    47 |     undo: {}
-       |     ^^^^
-       |
-       = help: add `after: 24h`, or `on: [failed, cancelled]`; `undo: false` leaves it to people
-    ");
+fn an_end_on_no_occasion_and_a_time_without_a_unit() {
     assert_eq!(
         containing("undo: { on: [] }"),
         containing("undo: {}").replace("undo: {}", "undo: { on: [] }")
@@ -96,6 +87,19 @@ fn an_end_without_a_time() {
        |                            ^^^^^^^^^
        |
        = help: write `on: [failed, cancelled]`
+    ");
+}
+
+#[test]
+fn an_end_without_a_time() {
+    assert_snapshot!(containing("undo: {}"), @"
+    error[missing-key]: this says that it is undone, and not when
+      --> block_source.yaml:47:5
+       |
+    47 |     undo: {}
+       |     ^^^^
+       |
+       = help: add `after: 24h`, or `on: [failed, cancelled]`; `undo: false` leaves it to people
     ");
     assert_snapshot!(containing("undo: 24h"), @"
     error[wrong-type]: this has to be a map, or `false`
