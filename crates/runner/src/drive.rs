@@ -13,7 +13,7 @@ use engine::{CallId, Child, Command, Input, Rejected, Run, Verdict};
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
-use model::{Event, Outcome, Record, RunId, RunSummary, Timestamp};
+use model::{Event, Outcome, Record, RunId, RunSummary, StepKey, Timestamp};
 use store::{Append, Appended, Dedupe, Position};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, info, warn};
