@@ -1,10 +1,11 @@
 //! Decisions and computed values in CEL.
 //!
-//! Only what an expression reads is converted from JSON. The crate has no cost limit of its own, so length, size and
+//! The common forms are evaluated over the JSON itself (`direct`); for the rest, what an expression reads is converted. The crate has no cost limit of its own, so length, size and
 //! nesting of comprehensions are bounded when an expression is compiled.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "the enums are those of cel, which may grow")]
 
+mod direct;
 mod syntax;
 
 use std::collections::{BTreeMap, HashMap};
@@ -16,6 +17,7 @@ use cel::{Context, Env, ExecutionError, IdedExpr, Program};
 use serde_json::Value;
 
 use crate::bounds::{LONGEST_VALUE, MOST_STEPS, MOST_TEXT, Size};
+use crate::condition::direct::{Direct, Found};
 use crate::condition::syntax::syntax_error;
 use crate::error::{CompileError, EvalError, deepest_nesting};
 use crate::reference::Reference;
@@ -50,6 +52,8 @@ static STANDARD: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 pub struct Condition {
     source: String,
     program: Arc<Program>,
+    /// The same without CEL, where it is of a common form.
+    direct: Option<Arc<Direct>>,
     references: Vec<Reference>,
     compared: Vec<Comparison>,
     reads: Reads,
@@ -123,6 +127,7 @@ impl Condition {
         }
         Ok(Condition {
             source: source.to_owned(),
+            direct: Direct::compile(program.expression()).map(Arc::new),
             program: Arc::new(program),
             references: walk.references,
             compared: walk.compared,
@@ -148,6 +153,10 @@ impl Condition {
 
     /// Evaluates to yes or no; anything else is an error.
     pub fn holds(&self, scope: &Scope) -> Result<bool, EvalError> {
+        self.check_work(scope)?;
+        if let Some(holds) = self.direct(scope).and_then(|found| found.bool()) {
+            return Ok(holds);
+        }
         match self.run(scope)? {
             cel::Value::Bool(holds) => Ok(holds),
             other => {
@@ -159,6 +168,19 @@ impl Condition {
 
     /// Evaluates to a JSON value.
     pub fn eval(&self, scope: &Scope) -> Result<Value, EvalError> {
+        self.check_work(scope)?;
+        match self.direct(scope).and_then(Found::into_json) {
+            Some(value) => Ok(value),
+            None => self.eval_by_cel(scope),
+        }
+    }
+
+    /// What it gives, where CEL is not needed for that.
+    fn direct<'a>(&'a self, scope: &'a Scope) -> Option<Found<'a>> {
+        self.direct.as_ref()?.eval(scope.data())
+    }
+
+    fn eval_by_cel(&self, scope: &Scope) -> Result<Value, EvalError> {
         let value = self.run(scope)?;
         let mut left = LONGEST_VALUE;
         to_json(&value, &mut left).ok_or_else(|| {
@@ -168,7 +190,6 @@ impl Condition {
     }
 
     fn run(&self, scope: &Scope) -> Result<cel::Value, EvalError> {
-        self.check_work(scope)?;
         let mut context = Context::with_env(STANDARD.clone());
         for (name, reads) in &self.reads.names {
             if let Some(value) = scope.data().get(name) {

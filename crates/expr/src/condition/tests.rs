@@ -16,7 +16,11 @@ fn check(source: &str) -> String {
         Ok(compiled) => compiled,
         Err(error) => return format!("{:?} {error}", error.at),
     };
-    match compiled.eval(&scope()) {
+    let scope = scope();
+    if let Some(value) = compiled.direct(&scope).and_then(Found::into_json) {
+        assert_eq!(compiled.eval_by_cel(&scope), Ok(value), "{source}");
+    }
+    match compiled.eval(&scope) {
         Ok(value) => value.to_string(),
         Err(error) => error.to_string(),
     }
