@@ -59,10 +59,10 @@ impl fmt::Debug for Scope {
     }
 }
 
-pub(crate) fn lookup<'a>(data: &'a Value, path: &[&str]) -> Option<&'a Value> {
+pub(crate) fn lookup<'a>(data: &'a Value, path: &[impl AsRef<str>]) -> Option<&'a Value> {
     path.iter().try_fold(data, |value, segment| match value {
-        Value::Object(object) => object.get(*segment),
-        Value::Array(list) => list.get(segment.parse::<usize>().ok()?),
+        Value::Object(object) => object.get(segment.as_ref()),
+        Value::Array(list) => list.get(segment.as_ref().parse::<usize>().ok()?),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     })
 }

@@ -6,6 +6,7 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "the enums are those of handlebars, which may grow")]
 
+mod parts;
 mod syntax;
 
 use handlebars::template::{HelperTemplate, Parameter, Subexpression, TemplateElement};
@@ -17,6 +18,7 @@ use crate::error::{CompileError, EvalError, deepest_nesting};
 use crate::helpers::{self, BUILDERS, MERGE, OPTIONAL, PRESENT, REGISTRY, TEXT};
 use crate::reference::Reference;
 use crate::scope::Scope;
+use crate::template::parts::Part;
 use crate::template::syntax::syntax_error;
 
 const LONGEST_SOURCE: usize = 8 * 1024;
@@ -32,6 +34,8 @@ const DEEPEST_EACH: usize = 2;
 pub struct Template {
     source: String,
     form: Form,
+    /// The same, where it is of a common form: one part of a value, any number of a text.
+    parts: Option<Vec<Part>>,
     references: Vec<Reference>,
     repeats: Repeats,
 }
@@ -62,6 +66,7 @@ impl Template {
             return Ok(Template {
                 source: source.to_owned(),
                 form: Form::Literal,
+                parts: None,
                 references: Vec::new(),
                 repeats: Repeats::default(),
             });
@@ -80,6 +85,7 @@ impl Template {
             let value = compiler.value_of(single.clone())?;
             return Ok(Template {
                 source: source.to_owned(),
+                parts: Some(vec![Part::new(&value)]),
                 form: Form::Value(value),
                 references: compiler.references,
                 repeats: compiler.repeats,
@@ -87,7 +93,8 @@ impl Template {
         }
         compiler.rewrite(&mut parsed)?;
         let Compiler { references, repeats, .. } = compiler;
-        Ok(Template { source: source.to_owned(), form: Form::Text(parsed), references, repeats })
+        let parts = Part::all_of(&parsed);
+        Ok(Template { source: source.to_owned(), form: Form::Text(parsed), parts, references, repeats })
     }
 
     /// The text that was compiled.
@@ -107,6 +114,23 @@ impl Template {
 
     /// Evaluates the template: the value of its one expression, or text of at most 1 MiB.
     pub fn eval(&self, scope: &Scope) -> Result<Value, EvalError> {
+        match self.eval_parts(scope) {
+            Some(value) => Ok(value),
+            None => self.eval_by_handlebars(scope),
+        }
+    }
+
+    /// What it gives, where Handlebars is not needed for all of it.
+    fn eval_parts(&self, scope: &Scope) -> Option<Value> {
+        let parts = self.parts.as_deref()?;
+        match &self.form {
+            Form::Literal => None,
+            Form::Value(_) => parts.first()?.value(scope),
+            Form::Text(_) => Part::write_all(parts, scope).map(Value::String),
+        }
+    }
+
+    fn eval_by_handlebars(&self, scope: &Scope) -> Result<Value, EvalError> {
         match &self.form {
             Form::Literal => Ok(Value::String(self.source.clone())),
             Form::Value(value) => {

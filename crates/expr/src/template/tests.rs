@@ -18,7 +18,11 @@ fn check(source: &str) -> String {
             return format!("{error} [{place}]");
         }
     };
-    match compiled.eval(&scope()) {
+    let scope = scope();
+    if let Some(value) = compiled.eval_parts(&scope) {
+        assert_eq!(compiled.eval_by_handlebars(&scope), Ok(value), "{source}");
+    }
+    match compiled.eval(&scope) {
         Ok(value) => value.to_string(),
         Err(error) => error.to_string(),
     }
@@ -34,6 +38,31 @@ fn one_expression_keeps_its_type() {
     assert_eq!(check("{{default steps.host.note \"n/a\"}}"), "\"n/a\"");
     assert_eq!(check("{{default steps.host.groups.name 5}}"), "5");
     assert_eq!(check("plain"), "\"plain\"");
+}
+
+#[test]
+fn what_calls_no_helper_is_looked_up_and_what_goes_wrong_is_left_to_handlebars() {
+    let parts = |source: &str| {
+        let (template, scope) = (Template::compile(source).unwrap(), scope());
+        let value = template.eval_parts(&scope)?;
+        assert_eq!(template.eval_by_handlebars(&scope), Ok(value.clone()), "{source}");
+        Some(value.to_string())
+    };
+    assert_eq!(parts("{{ steps.host.groups }}").unwrap(), r#"["default","web"]"#);
+    let text = "{{! a word }} {{{alert.rule.level}}}\n  {{~ steps.host.groups.1 ~}} {{ upper steps.host.name }} {{&alert.data.url}}";
+    assert_eq!(parts(text).unwrap(), r#"" 10webWEB-01 /?q=a b&c""#);
+    for source in [
+        "{{ steps.host.note }}",
+        "{{ steps.host.nme }}",
+        "{{ steps.host.groups.name }}",
+        "on {{ steps.host.groups }}",
+        "on {{ steps.host.note }}",
+        "on {{ steps.host.name.x }}",
+        "{{#if steps.host}}a{{/if}}",
+        "plain",
+    ] {
+        assert_eq!(parts(source), None, "{source}");
+    }
 }
 
 #[test]
