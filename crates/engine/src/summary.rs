@@ -61,10 +61,10 @@ fn waiting(run: &Run) -> Vec<Waiting> {
 /// Which alert of Wazuh this is, however it came: the manager that raised it, and its id there, as in
 /// `wazuh-01/1652272159.1549653`. None where it does not say.
 pub fn alert_id(alert: &Value) -> Option<String> {
-    let text = |pointer: &str| alert.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let name = |object: &str, key: &str| said(field(alert, object, key));
     // Each node of a cluster counts for itself.
-    let manager = text("/cluster/node").or_else(|| text("/manager/name"))?;
-    let id = format!("{manager}/{}", text("/id")?);
+    let manager = name("cluster", "node").or_else(|| name("manager", "name"))?;
+    let id = format!("{manager}/{}", said(alert.get("id"))?);
     (id.len() <= LONGEST_LINE && !id.contains(char::is_control)).then_some(id)
 }
 
@@ -79,13 +79,13 @@ fn undone_since(run: &Run, place: Place) -> &'static str {
 
 /// What an alert is about, in a line: the rule, and the agent that saw it.
 pub fn about(alert: &Value) -> String {
-    let text = |pointer: &str| match alert.pointer(pointer) {
+    let text = |object: &str, key: &str| match field(alert, object, key) {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Number(number)) => number.to_string(),
         Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) | None => String::new(),
     };
-    let (id, description) = (text("/rule/id"), text("/rule/description"));
-    let agent = text("/agent/name");
+    let (id, description) = (text("rule", "id"), text("rule", "description"));
+    let agent = text("agent", "name");
     let rule = if id.is_empty() { String::new() } else { format!("rule {id}") };
     let what: Vec<&str> =
         [rule.as_str(), description.as_str()].into_iter().filter(|part| !part.is_empty()).collect();
@@ -96,8 +96,19 @@ pub fn about(alert: &Value) -> String {
     line(about.trim_start())
 }
 
+fn said(value: Option<&Value>) -> Option<&str> {
+    value?.as_str().filter(|text| !text.is_empty())
+}
+
+fn field<'a>(alert: &'a Value, object: &str, key: &str) -> Option<&'a Value> {
+    alert.get(object)?.get(key)
+}
+
 /// Text cut to one line without control characters.
 pub(crate) fn line(text: &str) -> String {
+    if text.len() <= LONGEST_LINE && text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return text.to_owned();
+    }
     let mut line: String =
         text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_LINE).collect();
     if line.len() < text.len() {
