@@ -129,6 +129,8 @@ pub(crate) struct Server {
     pub(crate) observer: Option<Observer>,
     pub(crate) tls: Option<TlsAcceptor>,
     pub(crate) keep_alive: Duration,
+    /// Each answer that nobody observes comes so much later.
+    pub(crate) delay: Duration,
 }
 
 pub(crate) struct Observer {
@@ -202,7 +204,11 @@ async fn respond(
 ) -> Result<hyper::Response<AnswerBody>, Dropped> {
     let (request, refusal) = receive(incoming, peer).await?;
     let Some(observer) = &server.observer else {
-        return Ok(answer(server, &request, refusal).into_response());
+        let answer = answer(server, &request, refusal);
+        if !server.delay.is_zero() {
+            sleep(server.delay).await;
+        }
+        return Ok(answer.into_response());
     };
     let seq = observer.recorder.arrived(observer.system, &request);
     let fault = observer.orders.take(observer.system, request.method.as_str(), &request.path);

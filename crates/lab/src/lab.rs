@@ -90,10 +90,16 @@ impl Lab {
         let observed = |system, endpoint: Arc<dyn Endpoint>, tls| {
             let observer =
                 Observer { system, orders: world.orders.clone(), recorder: world.recorder.clone() };
-            Server { endpoint, observer: Some(observer), tls, keep_alive }
+            Server { endpoint, observer: Some(observer), tls, keep_alive, delay: Duration::ZERO }
         };
         let control_endpoint = Arc::new(Control::new(world.clone()));
-        let control_server = Server { endpoint: control_endpoint, observer: None, tls: None, keep_alive };
+        let control_server = Server {
+            endpoint: control_endpoint,
+            observer: None,
+            tls: None,
+            keep_alive,
+            delay: Duration::ZERO,
+        };
         let tls = Some(certificate.acceptor);
         let tasks = vec![
             serve(wazuh_listener, observed(System::Wazuh, world.wazuh.clone(), tls.clone())),

@@ -4,6 +4,9 @@
 //! answer as the products do, down to status codes and bodies, keep what they are told in memory, record every
 //! request and take orders for faults. The lab knows the endpoints that playbooks use and no others, and it never
 //! calls anybody.
+//!
+//! Measurements want less than that: [`outside`] is one plain server that only counts, and [`load`] the client that asks a
+//! server as fast as it can.
 
 mod certificate;
 mod clock;
@@ -12,7 +15,9 @@ pub mod faults;
 mod http;
 mod indexer;
 mod lab;
+pub mod load;
 mod misp;
+pub mod outside;
 mod record;
 mod settings;
 mod slack;
