@@ -90,6 +90,10 @@ impl Committer {
         written.map_err(Error::io("write", &path))?;
         let flushed = failpoints::reach_disk("flush.written").and_then(|()| file.sync_data());
         flushed.map_err(Error::io("flush", &path))?;
+        let delay = self.shared.settings.flush_delay;
+        if !delay.is_zero() {
+            std::thread::sleep(delay);
+        }
         failpoints::reach("flush.done");
         Ok(())
     }

@@ -26,6 +26,8 @@ pub struct Settings {
     pub waiting_bytes: usize,
     /// A record that nobody waits for is written after at most twice this time.
     pub linger: Duration,
+    /// Added to each flush of records, to measure as on a slower disk.
+    pub flush_delay: Duration,
 }
 
 impl Default for Settings {
@@ -35,6 +37,7 @@ impl Default for Settings {
             spares: 2,
             waiting_bytes: 8 << 20,
             linger: Duration::from_millis(100),
+            flush_delay: Duration::ZERO,
         }
     }
 }
@@ -252,6 +255,12 @@ impl Journal {
         let state = self.shared.state();
         let spares = state.spares.ready.len() as u64 * u64::from(self.shared.settings.segment_bytes);
         state.segments.values().map(|segment| segment.bytes).sum::<u64>() + spares
+    }
+
+    /// How often records were flushed since the journal was opened, and how many bytes of them.
+    pub fn flushes(&self) -> (u64, u64) {
+        let state = self.shared.state();
+        (state.flushes, state.flushed_bytes)
     }
 
     /// Gives the file of a segment back: to later segments, or to the disk. What its records hold is gone.

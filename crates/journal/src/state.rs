@@ -77,6 +77,9 @@ pub(crate) struct State {
     /// Everything before this place is on disk.
     pub(crate) flushed: Position,
     flushed_at: Instant,
+    /// How often something was flushed since the journal was opened, and how many bytes.
+    pub(crate) flushes: u64,
+    pub(crate) flushed_bytes: u64,
     /// The youngest place that somebody waits for.
     wanted: Position,
     waiters: Vec<Waiter>,
@@ -151,6 +154,8 @@ impl State {
             last: None,
             flushed: Position::new(tail.segment, tail.end),
             flushed_at: Instant::now(),
+            flushes: 0,
+            flushed_bytes: 0,
             wanted: Position::default(),
             waiters: Vec::new(),
             expected: 0,
@@ -269,6 +274,8 @@ impl State {
     pub(crate) fn confirm(&mut self, batch: &Batch, took: Duration) -> Vec<Answer> {
         self.is_confirmed = batch.is_mark;
         self.flushed_at = Instant::now();
+        self.flushes += batch.parts.len() as u64;
+        self.flushed_bytes += batch.parts.iter().map(|part| part.bytes.len() as u64).sum::<u64>();
         if let Some(part) = batch.parts.last() {
             let end = part.offset + u32::try_from(part.bytes.len()).expect("a part fits into a segment");
             self.flushed = Position::new(part.segment, end);

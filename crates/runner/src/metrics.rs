@@ -60,6 +60,12 @@ impl Metric {
         Metric { name, help, is_counter: true, labels, samples: counter.samples() }
     }
 
+    /// One number that only grows.
+    pub fn total(name: &'static str, help: &'static str, value: u64) -> Metric {
+        let sample = Sample { labels: Vec::new(), value };
+        Metric { name, help, is_counter: true, labels: &[], samples: vec![sample] }
+    }
+
     /// A number as it is at this moment.
     pub fn gauge(name: &'static str, help: &'static str, value: usize) -> Metric {
         let sample = Sample { labels: Vec::new(), value: value as u64 };

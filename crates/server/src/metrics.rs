@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use runner::{Counter, Metric, Sample};
+use store::Health;
 
 use crate::problem::Problem;
 use crate::router::App;
@@ -33,10 +34,24 @@ pub(crate) async fn show(State(app): State<App>) -> impl IntoResponse {
         "Alerts by hook: accepted, refused (the sender has to change something), failed (it may come again).";
     let alerts = Metric::counter("portcullis_alerts_total", &["hook", "result"], help, &app.metrics.0);
     let mut text = String::new();
-    for metric in std::iter::once(alerts).chain(app.runner.metrics()) {
+    let store = store(&app.runner.store().health().await);
+    for metric in std::iter::once(alerts).chain(app.runner.metrics()).chain(store) {
         write(&mut text, &metric);
     }
     (StatusCode::OK, [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+}
+
+fn store(health: &Health) -> [Metric; 3] {
+    let bytes = usize::try_from(health.bytes).unwrap_or(usize::MAX);
+    [
+        Metric::gauge("portcullis_store_bytes", "Bytes that the store takes on disk.", bytes),
+        Metric::total("portcullis_store_flushes_total", "Flushes of facts to the disk.", health.flushes),
+        Metric::total(
+            "portcullis_store_flushed_bytes_total",
+            "Bytes of facts that were flushed.",
+            health.flushed_bytes,
+        ),
+    ]
 }
 
 fn write(text: &mut String, metric: &Metric) {

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use journal::disk::{Disk, RealDisk};
@@ -25,17 +26,20 @@ pub struct Settings {
     /// How many bytes of what it read sled may keep; in memory they take about three times as much. Runs that are looked
     /// at are mostly young ones, whose keys lie beside each other, and the system keeps the file in memory as well.
     pub cache_bytes: u64,
+    /// Added to each flush of the journal, to measure as on a slower disk.
+    pub flush_delay: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { segment_bytes: 64 << 20, cache_bytes: 4 << 20 }
+        Settings { segment_bytes: 64 << 20, cache_bytes: 4 << 20, flush_delay: Duration::ZERO }
     }
 }
 
 impl Settings {
     pub(crate) fn journal(&self) -> journal::Settings {
-        journal::Settings { segment_bytes: self.segment_bytes, ..journal::Settings::default() }
+        let Settings { segment_bytes, flush_delay, cache_bytes: _ } = *self;
+        journal::Settings { segment_bytes, flush_delay, ..journal::Settings::default() }
     }
 }
 
@@ -212,11 +216,18 @@ impl Store for SledStore {
 
     async fn health(&self) -> Health {
         let bytes = self.shared.journal.bytes() + self.shared.index.bytes();
+        let (flushes, flushed_bytes) = self.shared.journal.flushes();
         let stopped = self.shared.journal.stopped();
         let recent = self.shared.recent();
         let mut reports = recent.reports.clone();
         reports.extend(recent.failed.clone().or(stopped.clone()));
-        Health { is_writable: recent.failed.is_none() && stopped.is_none(), bytes, reports }
+        Health {
+            is_writable: recent.failed.is_none() && stopped.is_none(),
+            bytes,
+            flushes,
+            flushed_bytes,
+            reports,
+        }
     }
 }
 

@@ -279,6 +279,10 @@ pub struct Health {
     pub is_writable: bool,
     /// Bytes on disk; 0 for a store in memory.
     pub bytes: u64,
+    /// How often facts were flushed to the disk since the store was opened.
+    pub flushes: u64,
+    /// How many bytes of facts were flushed since then.
+    pub flushed_bytes: u64,
     /// What was found damaged or rebuilt since the store was opened, a sentence each.
     pub reports: Vec<String>,
 }

@@ -90,6 +90,9 @@ async fn a_monitor_sees_what_was_counted() {
     portcullis_calls_total{node="look",outcome="ok"} 3
     portcullis_containments 0
     portcullis_containments_stuck 0
+    portcullis_store_bytes 0
+    portcullis_store_flushes_total 0
+    portcullis_store_flushed_bytes_total 0
     "#);
 }
 

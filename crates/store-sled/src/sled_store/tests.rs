@@ -18,7 +18,7 @@ use super::*;
 
 /// Segments so small that a few runs fill several.
 fn small() -> Settings {
-    Settings { segment_bytes: 16 << 10, cache_bytes: 4 << 20 }
+    Settings { segment_bytes: 16 << 10, cache_bytes: 4 << 20, ..Settings::default() }
 }
 
 fn open(folder: &Path) -> SledStore {
@@ -98,6 +98,19 @@ async fn a_row_that_is_too_large_for_the_index_is_read_from_the_journal() {
         store.prune(Timestamp::MAX).await.unwrap();
         assert_eq!(conformance::open_runs(&store).await, [large.summary.clone()]);
     }
+}
+
+#[tokio::test]
+async fn flushes_are_counted_and_take_as_much_longer_as_is_asked_for() {
+    let folder = TempDir::new().unwrap();
+    let flush_delay = Duration::from_millis(30);
+    let store = SledStore::open(folder.path(), &Settings { flush_delay, ..small() }).unwrap();
+    let (before, began) = (store.health().await, std::time::Instant::now());
+    store.append(vec![conformance::sample::create(1)]).await.unwrap();
+    store.durable(Position::LATEST).await.unwrap();
+    assert!(began.elapsed() >= flush_delay);
+    let after = store.health().await;
+    assert!(after.flushes > before.flushes && after.flushed_bytes > before.flushed_bytes, "{after:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
