@@ -7,6 +7,7 @@
 mod alerts;
 mod approvals;
 mod backup;
+mod bench;
 mod command_line;
 mod crashes;
 mod damage;

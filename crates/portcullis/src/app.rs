@@ -26,6 +26,8 @@ const MOST_FILES: usize = 10_000;
 /// Everything that the configuration names, read and checked.
 pub(crate) struct App {
     pub(crate) settings: Settings,
+    /// How the store uses this machine.
+    pub(crate) store: store_sled::Settings,
     folders: Folders,
     catalog: Catalog,
     recipes: Recipes,
@@ -37,7 +39,7 @@ impl App {
         let folders = Folders::read(config)?;
         let (catalog, recipes) = read_nodes(&folders.nodes)?;
         let settings = Settings::read(config, &recipes)?;
-        Ok(App { settings, folders, catalog, recipes })
+        Ok(App { settings, store: store_sled::Settings::default(), folders, catalog, recipes })
     }
 
     /// The files of playbooks and nodes that the configuration names.
@@ -53,10 +55,8 @@ impl App {
     /// Opens the store, and drives what is in there.
     pub(crate) async fn open(&self, workflows: Workflows, nodes: Arc<Nodes>) -> anyhow::Result<Runner> {
         warn_of_missing_connections(&nodes, workflows.iter());
-        let path = self.settings.data_dir.clone();
-        let store =
-            tokio::task::spawn_blocking(move || SledStore::open(&path, &store_sled::Settings::default()))
-                .await?;
+        let (path, settings) = (self.settings.data_dir.clone(), self.store.clone());
+        let store = tokio::task::spawn_blocking(move || SledStore::open(&path, &settings)).await?;
         let store = store
             .with_context(|| format!("cannot open the store in {}", self.settings.data_dir.display()))?;
         for report in store::Store::health(&store).await.reports {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use model::{RunId, StepId, StepKey};
 
+use crate::bench::Row;
+use crate::bench::child::BenchChild;
 use crate::check::Format;
 use crate::new::Template;
 
@@ -194,6 +196,40 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 55000)]
         port: u16,
     },
+    /// Measure how fast this program is on this machine, in a few minutes. It starts servers of its own, talks to 127.0.0.1 only,
+    /// and writes to a temporary folder only, which goes when it ends. Ends with 1 where a target is not met.
+    Bench(BenchOptions),
+    /// What `bench` starts beside the server.
+    #[command(hide = true)]
+    BenchChild {
+        #[command(subcommand)]
+        child: BenchChild,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchOptions {
+    /// What is measured; everything if nothing is said.
+    pub(crate) rows: Vec<Row>,
+    /// How often each figure is taken; the median counts. 5 if nothing is said.
+    #[arg(long, value_name = "N")]
+    pub(crate) rounds: Option<usize>,
+    /// Short rounds, and one of each: whether it works, in less than 20 seconds. The figures mean little.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Write the figures to a file, with each round, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// How many runs are parked for the row `parked`; 100000 if nothing is said.
+    #[arg(long, value_name = "N")]
+    pub(crate) parked: Option<u64>,
+    /// How often the server is killed for the row `kill`; 10 if nothing is said.
+    #[arg(long, value_name = "N")]
+    pub(crate) kills: Option<u32>,
+    /// Where the temporary folder is made: the disk below it is what is measured. The system's folder for temporary files
+    /// if nothing is said.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@
 
 mod app;
 mod backup;
+mod bench;
 mod catalogue;
 mod check;
 mod cli;
@@ -57,7 +58,7 @@ async fn command() -> ExitCode {
     #[cfg(feature = "failpoints")]
     arm();
     let cli = Cli::parse();
-    log(matches!(cli.command, Command::Serve));
+    log(matches!(cli.command, Command::Serve | Command::BenchChild { .. }));
     // The first to install a provider wins; that is always this one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match run(cli).await {
@@ -128,6 +129,8 @@ async fn run(cli: Cli) -> anyhow::Result<bool> {
         Command::Schema { markdown: true } => show::put(workflow::language()),
         Command::Schema { markdown: false } => catalogue::schema(config)?,
         Command::Lab { port } => lab::lab(port).await?,
+        Command::Bench(options) => return bench::bench(&options).await,
+        Command::BenchChild { child } => bench::child::run(config, child).await?,
     }
     Ok(true)
 }

@@ -15,7 +15,13 @@ use crate::app::App;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) async fn serve(config: &Path) -> anyhow::Result<()> {
-    let app = App::read(config)?;
+    serve_with_flush_delay(config, Duration::ZERO).await
+}
+
+/// Serves on a disk that takes so much longer for each flush; for measurements.
+pub(crate) async fn serve_with_flush_delay(config: &Path, flush_delay: Duration) -> anyhow::Result<()> {
+    let mut app = App::read(config)?;
+    app.store.flush_delay = flush_delay;
     // The port first: a second server finds out here, before it looks at anybody's runs.
     let listener = TcpListener::bind(app.settings.listen).await;
     let listener = listener.with_context(|| format!("cannot listen on {}", app.settings.listen))?;
