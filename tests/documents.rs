@@ -36,6 +36,7 @@ fn links_in_the_documents_lead_somewhere() {
         "nodes/README.md",
         "nodes/reference.md",
         "tests/README.md",
+        "tests/compare/README.md",
         "examples/wazuh/README.md",
         "examples/alerts/README.md",
         "examples/hello/README.md",

@@ -1,0 +1,80 @@
+//! kill -9 of everything in the midst of load: what becomes of alerts that were answered.
+
+use std::time::{Duration, Instant};
+
+use lab::load::{Pace, Report};
+
+use crate::bench::Bench;
+use crate::options::Options;
+use crate::peer::{Later, Peer};
+use crate::results::{Crash, Measured};
+
+const CONCURRENCY: usize = 16;
+/// When it is killed, and how long alerts come.
+const KILL: Duration = Duration::from_millis(1500);
+const LOAD: Duration = Duration::from_millis(1700);
+/// How long nothing may happen before what is missing counts as lost, and how long that may take.
+const SILENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(90);
+/// How often each is killed.
+const TIMES: u32 = 3;
+
+pub(crate) async fn measure(
+    bench: &Bench,
+    options: &Options,
+    peer: &dyn Peer,
+    measured: &mut Measured,
+) -> anyhow::Result<()> {
+    for _ in 0..TIMES.min(options.rounds()) {
+        measured.crashes.extend(once(bench, peer).await?);
+    }
+    Ok(())
+}
+
+async fn once(bench: &Bench, peer: &dyn Peer) -> anyhow::Result<Option<Crash>> {
+    let Some(target) = peer.later(Later::Loop) else { return Ok(None) };
+    let running = bench.start(peer).await?;
+    bench.world.forget();
+    let processes = running.processes;
+    let kill = async {
+        tokio::time::sleep(KILL).await;
+        processes.kill().await;
+    };
+    let (report, ()) = tokio::join!(bench.load(target, CONCURRENCY, Pace::Time(LOAD)), kill);
+    let running = bench.start_again(peer, running.folder).await?;
+    silence(bench).await;
+    let asks = peer.in_doubt().await?;
+    running.processes.stop().await;
+    Ok(Some(count(bench, &report?, asks)))
+}
+
+/// Waits until no more calls come.
+async fn silence(bench: &Bench) {
+    let began = Instant::now();
+    let mut last = (0, Instant::now());
+    while last.1.elapsed() < SILENCE && began.elapsed() < PATIENCE {
+        let calls = bench.world.counts().values().sum();
+        if calls != last.0 {
+            last = (calls, Instant::now());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn count(bench: &Bench, report: &Report, asks: u64) -> Crash {
+    let (updates, blocks) = (bench.world.runs("/update"), bench.world.runs("/block"));
+    let is_taken = |status: Option<u16>| status.is_some_and(|status| (200..300).contains(&status));
+    let accepted = report.answers.iter().filter(|answer| is_taken(answer.status));
+    let mut crash = Crash { accepted: 0, lost: 0, asks, doubled: 0 };
+    let mut open = 0;
+    for answer in accepted {
+        crash.accepted += 1;
+        let of =
+            |calls: &std::collections::BTreeMap<String, u32>| calls.get(&answer.number.to_string()).copied();
+        open += u64::from(of(&updates).unwrap_or_default() == 0);
+    }
+    crash.doubled = blocks.values().filter(|calls| **calls > 1).count() as u64;
+    // Some that wait for a person were never answered, so this says rather too many than too few.
+    crash.lost = open.saturating_sub(asks);
+    crash
+}
