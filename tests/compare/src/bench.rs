@@ -13,7 +13,7 @@ use crate::process::{Processes, copy};
 use crate::work::{Alert, Work};
 
 /// How long a system may take until it does the first work.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(180);
 /// How often somebody asks whether it does.
 const TURN: Duration = Duration::from_millis(5);
 
@@ -87,6 +87,18 @@ impl Bench {
     /// A number that no alert has had.
     pub(crate) fn number(&self) -> u64 {
         self.next.fetch_add(1, Ordering::SeqCst)
+    }
+
+    /// Posts alerts until one is taken, for a system may come to know its paths one after the other; gives the answer.
+    pub(crate) async fn persist(&self, target: &Target) -> anyhow::Result<String> {
+        let began = Instant::now();
+        loop {
+            match self.ask(target, self.number()).await {
+                Err(error) if began.elapsed() > PATIENCE => return Err(error),
+                Err(_) => tokio::time::sleep(TURN).await,
+                Ok(answer) => return Ok(answer),
+            }
+        }
     }
 
     /// Posts one alert; gives what is answered if it was taken.

@@ -34,6 +34,7 @@ pub(crate) async fn measure(
 async fn once(bench: &Bench, peer: &dyn Peer) -> anyhow::Result<Option<Crash>> {
     let Some(target) = peer.later(Later::Loop) else { return Ok(None) };
     let running = bench.start(peer).await?;
+    bench.persist(&target).await?;
     bench.world.forget();
     let processes = running.processes;
     let kill = async {

@@ -53,7 +53,7 @@ pub(crate) async fn round(
 /// Looks at one answer, and warms up; gives how many runs that took.
 async fn first(bench: &Bench, running: &Running<'_>, work: Work) -> anyhow::Result<u64> {
     let target = running.peer.target(work);
-    let answer = bench.ask(&target, bench.number()).await?;
+    let answer = bench.persist(&target).await?;
     let name = running.peer.name();
     ensure!(answer.contains(work.answer()), "{name} answers {} with {answer}", work.title());
     let report = bench.load(target, 16, Pace::Time(WARM_UP)).await?;
