@@ -8,16 +8,19 @@ use crate::bench::Bench;
 use crate::options::Options;
 use crate::peer::{Later, Peer};
 use crate::results::{Crash, Measured};
+use crate::work::Work;
 
 const CONCURRENCY: usize = 16;
-/// When it is killed, and how long alerts come.
+/// When it is killed: not before a run of the loop has had the time that three of them take.
 const KILL: Duration = Duration::from_millis(1500);
-const LOAD: Duration = Duration::from_millis(1700);
+const RUNS: f64 = 3.0;
+/// How long alerts come after that.
+const AFTER: Duration = Duration::from_millis(200);
 /// How long nothing may happen before what is missing counts as lost, and how long that may take.
-const SILENCE: Duration = Duration::from_secs(5);
+const SILENCE: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(90);
 /// How often each is killed.
-const TIMES: u32 = 3;
+const TIMES: u32 = 2;
 
 pub(crate) async fn measure(
     bench: &Bench,
@@ -25,23 +28,26 @@ pub(crate) async fn measure(
     peer: &dyn Peer,
     measured: &mut Measured,
 ) -> anyhow::Result<()> {
+    let run = measured.at(Work::C, CONCURRENCY, |window| window.p50_ms).unwrap_or_default();
+    let kill = KILL.max(Duration::from_secs_f64(RUNS * run / 1000.0));
     for _ in 0..TIMES.min(options.rounds()) {
-        measured.crashes.extend(once(bench, peer).await?);
+        measured.crashes.extend(once(bench, peer, kill).await?);
     }
     Ok(())
 }
 
-async fn once(bench: &Bench, peer: &dyn Peer) -> anyhow::Result<Option<Crash>> {
+async fn once(bench: &Bench, peer: &dyn Peer, kill: Duration) -> anyhow::Result<Option<Crash>> {
     let Some(target) = peer.later(Later::Loop) else { return Ok(None) };
     let running = bench.start(peer).await?;
     bench.persist(&target).await?;
     bench.world.forget();
     let processes = running.processes;
-    let kill = async {
-        tokio::time::sleep(KILL).await;
+    let killed = async {
+        tokio::time::sleep(kill).await;
         processes.kill().await;
     };
-    let (report, ()) = tokio::join!(bench.load(target, CONCURRENCY, Pace::Time(LOAD)), kill);
+    let load = bench.load(target, CONCURRENCY, Pace::Time(kill + AFTER));
+    let (report, ()) = tokio::join!(load, killed);
     let running = bench.start_again(peer, running.folder).await?;
     silence(bench).await;
     let asks = peer.in_doubt().await?;

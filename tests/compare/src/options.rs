@@ -94,7 +94,7 @@ impl Options {
 
     /// How long this many ask at once.
     pub(crate) fn window(&self, concurrency: usize) -> Duration {
-        let millis = if concurrency >= 64 { 1000 } else { 500 };
+        let millis = if concurrency >= 64 { 800 } else { 400 };
         Duration::from_millis(if self.quick { millis / 3 } else { millis })
     }
 }

@@ -16,7 +16,7 @@ use crate::work::{CONCURRENCY, Work};
 /// How long a system may take to write down what it has answered.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Before the figures count.
-const WARM_UP: Duration = Duration::from_millis(300);
+const WARM_UP: Duration = Duration::from_millis(200);
 
 /// One round of one system: a fresh start, and all the work.
 pub(crate) async fn round(

@@ -55,7 +55,6 @@ flow("pure", [
   code("msg.payload = { n: msg.payload.rule.level }; return msg;"),
   ...six(() => code("msg.payload = { n: msg.payload.n + 1 }; return msg;")),
 ]);
-// One function fewer than steps: the first one takes its number from the alert as well.
 flow("http", [keep, code("msg.payload = { n: 0 }; return msg;"), ...six(() => call("/echo", "{ n: msg.payload.n + 1 }")).flat()]);
 
 function loop(name: string, answersFirst: boolean) {
@@ -65,16 +64,13 @@ function loop(name: string, answersFirst: boolean) {
   const block = 'if (found.ip.malicious < 5 && found.hash.malicious < 5) return null; ';
   const title = '`${msg.alert.data.srcip} attacks ${msg.agent.name} as ${found.user.name}`';
   const after = chain(name, [
-    {
-      type: "join", mode: "custom", build: "object", property: "payload", propertyType: "msg", key: "lookup",
-      joiner: "", joinerType: "str", accumulate: false, timeout: "", count: "3", reduceRight: false,
-    },
+    // It waits for the three parts that have one id: those of one run.
+    { type: "join", mode: "auto", reduceRight: false },
     ...call("/case", `{ title: ${title}, severity: 3 }`, `const found = msg.payload; ${block}`),
     ...call("/block", "{ agent: msg.agent.id, ip: msg.alert.data.srcip }", "msg.case = msg.payload; "),
     ...call("/update", "{ case: msg.case.id, taken: msg.payload.taken }"),
   ], answersFirst ? [] : [answer], "after");
   const lookup = (kind: string, body: string) => chain(name, [
-    // Each way has its place in the message that `join` makes, under one id.
     ...call(`/${kind}`, body, `msg.lookup = "${kind}"; `),
     code("msg.parts = { id: msg.alert.id, count: 3, key: msg.lookup, type: 'object' }; return msg;"),
   ], [after], kind);

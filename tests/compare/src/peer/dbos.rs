@@ -9,7 +9,6 @@ use async_trait::async_trait;
 use lab::load::Target;
 use rustix::process::Signal;
 use serde_json::Value;
-use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use super::{Later, Peer, client, free_address};
@@ -87,6 +86,12 @@ impl Postgres {
         Ok(())
     }
 
+    async fn is_ready(&self) -> anyhow::Result<bool> {
+        let mut command = Command::new(self.programs.join("pg_isready"));
+        command.args(["-q", "-h", "127.0.0.1", "-p", &self.address.port().to_string()]);
+        Ok(command.status().await.context("cannot start pg_isready")?.success())
+    }
+
     /// As it comes: it waits for the disk (`fsync`, `synchronous_commit`) at each commit.
     async fn start(&self, folder: &Path, processes: &mut Processes) -> anyhow::Result<()> {
         let mut command = self.command("postgres");
@@ -101,7 +106,8 @@ impl Postgres {
         ]);
         processes.spawn(command, folder, Signal::INT)?;
         let listens = async {
-            while TcpStream::connect(self.address).await.is_err() {
+            // After a crash it listens before it takes anybody.
+            while !self.is_ready().await? {
                 processes.check()?;
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
