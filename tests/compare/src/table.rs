@@ -7,6 +7,18 @@ use crate::work::{CONCURRENCY, Work};
 
 const WORKS: [Work; 5] = [Work::A, Work::B, Work::Pure, Work::Http, Work::C];
 
+/// How many times what a peer does we want to do.
+const TARGETS: [(Work, &str, f64); 8] = [
+    (Work::Pure, "n8n", 100.0),
+    (Work::Pure, "n8n (legacy)", 50.0),
+    (Work::Pure, "Restate", 30.0),
+    (Work::Pure, "DBOS", 60.0),
+    (Work::Http, "n8n", 40.0),
+    (Work::Http, "Restate", 8.0),
+    (Work::Http, "DBOS", 12.0),
+    (Work::Http, "Node-RED", 5.0),
+];
+
 struct Table {
     title: String,
     head: Vec<String>,
@@ -54,7 +66,7 @@ fn machine(results: &Results) -> String {
     let versions: Vec<String> =
         results.systems.iter().map(|system| format!("{} {}", system.name, system.version)).collect();
     let mut text = format!(
-        "{}: {} with {} cores, {} GiB, Linux {}; {}, an fdatasync takes {:.0} us.\n{}.\nMedians of {} rounds.\n",
+        "{}: {} with {} cores, {} GiB, Linux {}; {}, an fdatasync takes {:.0} us.\n{}.\nRounds: {}; the tables show medians.\n",
         machine.date,
         machine.cpu,
         machine.cores,
@@ -84,7 +96,25 @@ fn tables(results: &Results) -> Vec<Table> {
         tables.push(latencies(results, &works));
     }
     tables.push(rest(results));
+    tables.extend(targets(results));
     tables
+}
+
+/// Ours at its best and theirs at its best; none where there is nothing to compare.
+fn targets(results: &Results) -> Option<Table> {
+    let row = |(work, name, target): (Work, &str, f64)| {
+        let best = |system: &Measured| system.best(work);
+        let ours = results.systems.first().and_then(best)?;
+        let theirs = results.systems.iter().find(|system| system.name == name).and_then(best)?;
+        let is_met = if ours >= target * theirs { "yes" } else { "no" };
+        let measured = ratio(ours, theirs);
+        let cells = [count(ours), count(theirs), measured, format!("{target:.0}x"), is_met.to_owned()];
+        Some(std::iter::once(format!("{}, {name}", work.title())).chain(cells).collect())
+    };
+    let rows: Vec<Vec<String>> = TARGETS.into_iter().filter_map(row).collect();
+    let head = ["work, beside", "Portcullis", "theirs", "ratio", "target", "met"];
+    let title = "Targets: completed runs in a second, each at the best of 1, 16 and 64".to_owned();
+    (!rows.is_empty()).then(|| Table { title, head: head.map(str::to_owned).into(), rows })
 }
 
 fn head(results: &Results, first: &str) -> Vec<String> {
@@ -139,7 +169,7 @@ fn latencies(results: &Results, works: &[Work]) -> Table {
 type Row = (&'static str, fn(&Measured) -> Option<String>);
 
 fn rest(results: &Results) -> Table {
-    let rows: [Row; 10] = [
+    let rows: [Row; 13] = [
         ("start: exec to the first 200", |system| median(system.start_ms.clone()).map(seconds)),
         ("start with the parked runs", |system| {
             system.parked.as_ref().map(|parked| seconds(parked.start_ms))
@@ -156,9 +186,10 @@ fn rest(results: &Results) -> Table {
         ("(d) runs that go on in a second", |system| {
             system.parked.as_ref().map(|parked| count(parked.resumed_per_second))
         }),
-        ("kill -9 under (c): lost / contained twice / a person is asked, of", |system| {
-            (!system.crashes.is_empty()).then(|| crashes(&system.crashes))
-        }),
+        ("kill -9 under (c): accepted", |system| crashes(system, |crash| crash.accepted)),
+        ("kill -9 under (c): lost", |system| crashes(system, |crash| crash.lost)),
+        ("kill -9 under (c): contained twice", |system| crashes(system, |crash| crash.doubled)),
+        ("kill -9 under (c): a person is asked", |system| crashes(system, |crash| crash.asks)),
         ("answered as done and not in its list", |system| system.not_kept.map(|missing| missing.to_string())),
     ];
     let rows = rows.into_iter().map(|(title, cell)| {
@@ -172,10 +203,9 @@ fn rest(results: &Results) -> Table {
     }
 }
 
-fn crashes(crashes: &[Crash]) -> String {
-    let sum = |figure: fn(&Crash) -> u64| crashes.iter().map(figure).sum::<u64>();
-    let (lost, doubled) = (sum(|crash| crash.lost), sum(|crash| crash.doubled));
-    format!("{lost} / {doubled} / {}, {}", sum(|crash| crash.asks), sum(|crash| crash.accepted))
+/// Over all kills.
+fn crashes(system: &Measured, figure: fn(&Crash) -> u64) -> Option<String> {
+    (!system.crashes.is_empty()).then(|| system.crashes.iter().map(figure).sum::<u64>().to_string())
 }
 
 fn ratio(ours: f64, theirs: f64) -> String {

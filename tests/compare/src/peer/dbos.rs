@@ -16,6 +16,8 @@ use crate::install::Cache;
 use crate::process::Processes;
 use crate::work::Work;
 
+/// What it takes of PostgreSQL.
+const PROGRAMS: [&str; 3] = ["initdb", "postgres", "pg_isready"];
 /// How long PostgreSQL may take to start.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -50,9 +52,10 @@ impl Postgres {
         let mut debian: Vec<PathBuf> = debian.map(|version| version.path().join("bin")).collect();
         debian.sort();
         let mut folders = std::env::split_paths(&path).chain(debian.into_iter().rev());
+        let has_all = |folder: &PathBuf| PROGRAMS.iter().all(|program| folder.join(program).exists());
+        let programs = folders.find(has_all);
         let programs =
-            folders.find(|folder| folder.join("initdb").exists() && folder.join("postgres").exists());
-        let programs = programs.context("there is no PostgreSQL (initdb, postgres)")?;
+            programs.with_context(|| format!("there is no PostgreSQL ({})", PROGRAMS.join(", ")))?;
         let user = if rustix::process::geteuid().is_root() {
             Some(user("postgres").or_else(|| user("nobody")).context("PostgreSQL does not run as root")?)
         } else {
