@@ -43,7 +43,7 @@ pub(crate) fn draw(results: &Results) -> String {
         let (x, value) = (at(10f64.powi(exponent)), 10f64.powi(exponent));
         let _ = writeln!(
             body,
-            "<line x1=\"{x:.1}\" y1=\"{TOP}\" x2=\"{x:.1}\" y2=\"{bottom:.1}\" stroke=\"#ddd\"/>"
+            "<line x1=\"{x:.1}\" y1=\"{TOP}\" x2=\"{x:.1}\" y2=\"{bottom:.1}\" stroke=\"#dddddd\"/>"
         );
         let _ = writeln!(
             body,
