@@ -107,9 +107,13 @@ async fn prepared(bench: &Bench, peers: Vec<Box<dyn Peer>>) -> Vec<Box<dyn Peer>
 }
 
 fn write(options: &Options, results: &Results) -> anyhow::Result<()> {
+    let before = options.markdown.as_ref().and_then(|path| std::fs::read_to_string(path).ok());
     let files = [
         (&options.json, serde_json::to_string_pretty(results)?),
-        (&options.markdown, table::markdown(results)),
+        (
+            &options.markdown,
+            table::into_page(before.as_deref().unwrap_or_default(), &table::markdown(results)),
+        ),
         (&options.plot, plot::draw(results)),
     ];
     for (path, text) in files {

@@ -26,7 +26,7 @@ pub(crate) struct Options {
     /// Writes everything that was measured to this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
-    /// Writes the table to this file, as Markdown.
+    /// Writes the tables to this file as Markdown; in a page that marks their place, as README.md does, only there.
     #[arg(long, value_name = "FILE")]
     pub(crate) markdown: Option<PathBuf>,
     /// Draws runs in a second into this file.

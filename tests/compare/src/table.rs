@@ -7,6 +7,8 @@ use crate::work::{CONCURRENCY, Work};
 
 const WORKS: [Work; 5] = [Work::A, Work::B, Work::Pure, Work::Http, Work::C];
 
+const BEGIN: &str = "<!-- measured -->";
+const END: &str = "<!-- end of measured -->";
 /// How many times what a peer does we want to do.
 const TARGETS: [(Work, &str, f64); 8] = [
     (Work::Pure, "n8n", 100.0),
@@ -45,6 +47,15 @@ pub(crate) fn terminal(results: &Results) -> String {
         }
     }
     text
+}
+
+/// A page with the tables between the lines that mark their place; without such lines, nothing but the tables.
+pub(crate) fn into_page(page: &str, tables: &str) -> String {
+    let place = page.find(BEGIN).zip(page.find(END)).filter(|(begin, end)| begin < end);
+    match place.and_then(|(begin, end)| page.get(..begin).zip(page.get(end..))) {
+        Some((before, after)) => format!("{before}{BEGIN}\n\n{tables}\n{after}"),
+        None => tables.to_owned(),
+    }
 }
 
 /// The same as Markdown.

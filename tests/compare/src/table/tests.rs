@@ -108,6 +108,15 @@ fn a_target_is_met_at_the_best_of_both() {
 }
 
 #[test]
+fn a_page_keeps_what_stands_around_its_tables() {
+    let page = format!("before\n{BEGIN}\n\nold\n{END}\nafter\n");
+    let page = into_page(&page, "| new |\n");
+    assert_eq!(page, format!("before\n{BEGIN}\n\n| new |\n\n{END}\nafter\n"));
+    assert_eq!(into_page(&page, "| new |\n"), page);
+    assert_eq!(into_page("no place", "| new |\n"), "| new |\n");
+}
+
+#[test]
 fn ratios_are_as_exact_as_they_are_worth() {
     assert_eq!(
         (ratio(10.0, 4.0), ratio(104.2, 1.0), ratio(1.0, 0.0)),
