@@ -20,7 +20,7 @@ pub(crate) struct Options {
     /// What is measured; d is the approval over a restart, crash the kill -9 under load.
     #[arg(long, value_delimiter = ',', default_value = "a,b,pure,http,c,d,crash")]
     workloads: Vec<Workload>,
-    /// How many runs wait for a person in d.
+    /// How many runs wait for a person in d, at most.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     pub(crate) parked: u64,
     /// Writes everything that was measured to this file.

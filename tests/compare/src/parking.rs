@@ -18,6 +18,8 @@ use crate::work::Work;
 
 /// How many questions are asked, or answered, at once.
 const AT_ONCE: usize = 16;
+/// How long runs come to wait: with a slow system fewer do.
+const TIME: Duration = Duration::from_secs(10);
 /// Before memory is looked at.
 const REST: Duration = Duration::from_secs(1);
 /// How long nothing may happen before nobody waits for more.
@@ -39,7 +41,8 @@ pub(crate) async fn measure(
         .map(|_| bench.number())
         .map(|number| (number, bench.alert.text(number)))
         .collect();
-    let accepted = posts(bodies.into_iter().map(|(number, body)| (target.clone(), number, body))).await?;
+    let accepted =
+        posts(bodies.into_iter().map(|(number, body)| (target.clone(), number, body)), TIME).await?;
     tokio::time::sleep(REST).await;
     let bytes_per_run = (running.processes.memory() as f64 - before as f64) / accepted.len() as f64;
     running.processes.stop().await;
@@ -54,7 +57,7 @@ pub(crate) async fn measure(
             peer.approval(*number, &accepted).with_context(|| format!("no way to approve {text}"))?;
         Ok((target, *number, r#"{"decision":"approve"}"#.to_owned()))
     });
-    posts(answers.collect::<anyhow::Result<Vec<_>>>()?).await?;
+    posts(answers.collect::<anyhow::Result<Vec<_>>>()?, Duration::MAX).await?;
     let resumed = resumed(bench, accepted.len() as u64).await;
     let took = began.elapsed();
     running.processes.stop().await;
@@ -82,9 +85,13 @@ async fn run_bytes(bench: &Bench, options: &Options, peer: &dyn Peer) -> anyhow:
     Ok((disk(&running.folder) as f64 - before as f64) / runs as f64)
 }
 
-/// Posts all of them, some at a time; gives what was answered. What is not taken is tried again for a while: a run that has
+/// Posts all of them that there is time for, some at once; gives what was answered. What is not taken is tried again for a while: a run that has
 /// just begun to wait may not yet be known as one that does.
-async fn posts(all: impl IntoIterator<Item = (Target, u64, String)>) -> anyhow::Result<Vec<(u64, String)>> {
+async fn posts(
+    all: impl IntoIterator<Item = (Target, u64, String)>,
+    time: Duration,
+) -> anyhow::Result<Vec<(u64, String)>> {
+    let began = Instant::now();
     let all: Arc<Vec<_>> = Arc::new(all.into_iter().collect());
     let next = Arc::new(AtomicUsize::new(0));
     let mut workers = JoinSet::new();
@@ -92,7 +99,9 @@ async fn posts(all: impl IntoIterator<Item = (Target, u64, String)>) -> anyhow::
         let (all, next) = (Arc::clone(&all), Arc::clone(&next));
         workers.spawn(async move {
             let mut answers = Vec::new();
-            while let Some((target, number, body)) = all.get(next.fetch_add(1, Ordering::SeqCst)) {
+            while began.elapsed() < time {
+                let post = all.get(next.fetch_add(1, Ordering::SeqCst));
+                let Some((target, number, body)) = post else { break };
                 answers.push((*number, persist(target, *number, body).await?));
             }
             anyhow::Ok(answers)

@@ -8,6 +8,8 @@ mod restate;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use lab::load::Target;
@@ -112,7 +114,12 @@ fn free_address() -> anyhow::Result<SocketAddr> {
 
 /// A client for questions, not for load.
 pub(crate) fn client() -> anyhow::Result<reqwest::Client> {
-    Ok(reqwest::Client::builder().no_proxy().timeout(std::time::Duration::from_secs(30)).build()?)
+    static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
+    if let Some(client) = CLIENT.get() {
+        return Ok(client.clone());
+    }
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
+    Ok(CLIENT.get_or_init(|| client).clone())
 }
 
 /// The folder of the repository.
