@@ -82,7 +82,7 @@ impl App {
         let get_agent = self.catalog.get(Agents::NODE).cloned();
         let directory = Arc::new(Agents { nodes: nodes.clone(), get_agent });
         let restored = store.note(store::Note::RESTORED).await?;
-        let recent = recent_disruptions(store, runner::Clock::System.now()).await?;
+        let recent = recent_disruptions(store).await?;
         Ok(Guardrails::new(self.settings.guardrails.rules.clone(), directory, recent, restored))
     }
 

@@ -15,6 +15,8 @@ pub(crate) const ROWS: u8 = b'r';
 pub(crate) const UNFINISHED: u8 = b'u';
 /// Runs that wait for people: `w` run.
 pub(crate) const WAITING: u8 = b'w';
+/// Runs whose row says when they disrupted something: `a` run.
+pub(crate) const DISRUPTED: u8 = b'a';
 /// When finished runs finished: `t` time run.
 pub(crate) const FINISHED: u8 = b't';
 /// Live bytes of segments: `g` segment.

@@ -251,6 +251,7 @@ impl Shared {
 fn range(query: &Query, before: Option<RunId>) -> Range {
     let prefix = match (query.waits_for_people, query.status, &query.workflow) {
         (true, _, _) => vec![keys::WAITING],
+        (false, _, _) if query.has_disrupted => vec![keys::DISRUPTED],
         (false, Some(status), _) => keys::status_prefix(status),
         (false, None, _) if query.is_open => vec![keys::UNFINISHED],
         (false, None, Some(workflow)) => keys::workflow_prefix(keys::short_hash(workflow)),

@@ -15,6 +15,8 @@ const LONGEST: usize = 3500;
 const WAITS: u8 = 1;
 /// It has finished, and facts may follow: what it holds is still to be undone.
 const UNSETTLED: u8 = 2;
+/// It says when it disrupted something.
+const DISRUPTED: u8 = 4;
 const HERE: u8 = 0;
 const IN_JOURNAL: u8 = 1;
 
@@ -24,6 +26,7 @@ pub(crate) struct Row {
     pub(crate) waits_for_people: bool,
     /// Whether nothing follows any more.
     pub(crate) is_over: bool,
+    pub(crate) has_disrupted: bool,
     pub(crate) next_seq: u32,
     pub(crate) updated_at: Timestamp,
     pub(crate) workflow: u32,
@@ -67,6 +70,7 @@ impl Row {
             status: summary.status,
             waits_for_people: !summary.waiting.is_empty(),
             is_over: summary.is_over(),
+            has_disrupted: !summary.disrupted_at.is_empty(),
             next_seq: summary.next_seq,
             updated_at: summary.updated_at,
             workflow: keys::short_hash(&summary.workflow),
@@ -90,6 +94,9 @@ impl Row {
         if self.waits_for_people {
             all.push(keys::of_run(&[keys::WAITING], run));
         }
+        if self.has_disrupted {
+            all.push(keys::of_run(&[keys::DISRUPTED], run));
+        }
         all
     }
 
@@ -97,7 +104,10 @@ impl Row {
         let mut out = Vec::with_capacity(FIXED + 512);
         out.extend_from_slice(&[VERSION, keys::status_prefix(self.status)[1]]);
         let is_unsettled = self.status.is_finished() && !self.is_over;
-        let flags = u8::from(self.waits_for_people) | if is_unsettled { UNSETTLED } else { 0 };
+        let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+        let flags = flag(self.waits_for_people, WAITS)
+            | flag(is_unsettled, UNSETTLED)
+            | flag(self.has_disrupted, DISRUPTED);
         out.extend_from_slice(&[flags, u8::from(self.dedupe.is_some())]);
         out.extend_from_slice(&self.next_seq.to_be_bytes());
         out.extend_from_slice(&self.updated_at.as_millis().to_be_bytes());
@@ -145,6 +155,7 @@ impl Row {
             status,
             waits_for_people: fixed[2] & WAITS != 0,
             is_over: status.is_finished() && fixed[2] & UNSETTLED == 0,
+            has_disrupted: fixed[2] & DISRUPTED != 0,
             next_seq: number(4)?,
             updated_at: time(8)?,
             workflow: number(16)?,

@@ -181,6 +181,8 @@ pub struct Query {
     pub waits_for_people: bool,
     /// Only runs that are not over: something may follow in them.
     pub is_open: bool,
+    /// Only runs whose row says when they disrupted something.
+    pub has_disrupted: bool,
     /// Only runs older than this one: the `next` of the page before.
     pub before: Option<RunId>,
     /// At most this many rows; held within 1 and [`Query::MOST`].
@@ -197,6 +199,7 @@ impl Query {
             && self.workflow.as_ref().is_none_or(|workflow| row.workflow == *workflow)
             && (!self.waits_for_people || !row.waiting.is_empty())
             && (!self.is_open || !row.is_over())
+            && (!self.has_disrupted || !row.disrupted_at.is_empty())
             && self.before.is_none_or(|before| row.run < before)
     }
 }
@@ -215,8 +218,15 @@ impl Page {
 
 impl Default for Query {
     fn default() -> Query {
-        let (waits_for_people, is_open) = (false, false);
-        Query { status: None, workflow: None, waits_for_people, is_open, before: None, limit: 100 }
+        Query {
+            status: None,
+            workflow: None,
+            waits_for_people: false,
+            is_open: false,
+            has_disrupted: false,
+            before: None,
+            limit: 100,
+        }
     }
 }
 
