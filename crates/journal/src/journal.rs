@@ -220,14 +220,15 @@ impl Journal {
         }
     }
 
-    /// Waits for a flush that reaches beyond this position, without asking for one; gives the position before which
-    /// everything is on disk. None: the journal is closed or has stopped, and there will be no further flush.
-    pub fn next_flush(&self, after: Position) -> Option<Position> {
+    /// Waits for a flush that reaches beyond this position, for so long at most and without asking for one; gives the
+    /// position before which everything is on disk. None: the journal is closed or has stopped, and there will be no
+    /// further flush.
+    pub fn next_flush(&self, after: Position, patience: Duration) -> Option<Position> {
         let state = self.shared.state();
         let waits = |state: &mut crate::state::State| state.flushed <= after && !state.is_finished;
-        let state = self.shared.changed.wait_while(state, waits);
-        let flushed = state.expect("nothing panics while it holds the lock").flushed;
-        (flushed > after).then_some(flushed)
+        let waited = self.shared.changed.wait_timeout_while(state, patience, waits);
+        let (state, _) = waited.expect("nothing panics while it holds the lock");
+        (state.flushed > after || !state.is_finished).then_some(state.flushed)
     }
 
     /// The position before which everything is on disk.

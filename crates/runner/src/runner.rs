@@ -27,6 +27,8 @@ use crate::turns::Turns;
 use crate::upkeep;
 use crate::workflows::Workflows;
 
+/// How often the store is asked whether it has failed.
+const ASKED: Duration = Duration::from_secs(1);
 const MAILBOX: usize = 256;
 const UPDATES: usize = 4096;
 
@@ -275,12 +277,21 @@ impl Runner {
         }
     }
 
-    /// Waits until the runner cannot go on, and says why.
+    /// Waits until the runner cannot go on, and says why. The store may fail while nobody uses it: it is asked.
     pub async fn stopped(&self) -> String {
         let mut stopped = self.shared.stopped.subscribe();
-        match stopped.wait_for(Option::is_some).await {
-            Ok(reason) => reason.clone().unwrap_or_default(),
-            Err(_) => "the runner is gone".to_owned(),
+        loop {
+            tokio::select! {
+                stopped = stopped.wait_for(Option::is_some) => return match stopped {
+                    Ok(reason) => reason.clone().unwrap_or_default(),
+                    Err(_) => "the runner is gone".to_owned(),
+                },
+                () = tokio::time::sleep(ASKED) => {
+                    if let Some(why) = self.shared.store.health().await.failed {
+                        self.shared.stop(&format!("the store failed: {why}"));
+                    }
+                }
+            }
         }
     }
 

@@ -171,5 +171,5 @@ pub(crate) fn live_bytes(value: &[u8]) -> Option<i64> {
 }
 
 pub(crate) fn unreadable(what: &str) -> Error {
-    Error(format!("{what} cannot be read"))
+    Error::Failed(format!("{what} cannot be read"))
 }

@@ -3,10 +3,11 @@
 //! sled 0.34 can come up with pages that are older than others, or not come up at all. Either shows when it is opened;
 //! then the index is made again from the journal.
 
+use std::io::ErrorKind;
 use std::ops::{Bound, ControlFlow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use journal::Position;
@@ -24,19 +25,33 @@ const AT_ONCE: usize = 2_000;
 
 pub(crate) type Result<T> = std::result::Result<T, Error>;
 
-/// The index cannot be used any more; the journal can.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("the index failed: {0}")]
-pub(crate) struct Error(pub(crate) String);
+pub(crate) enum Error {
+    /// It cannot be used any more; the journal can.
+    #[error("the index failed: {0}")]
+    Failed(String),
+    /// It can be opened again once the disk has room.
+    #[error("the disk has no room for the index: {0}")]
+    NoRoom(String),
+}
 
 pub(crate) struct Index {
-    /// None while it is copied, for those who wait for the lock, and where that has failed.
-    db: RwLock<Option<sled::Db>>,
+    db: RwLock<Slot>,
+    /// Whether the disk had no room for something since it was opened. sled refuses everything from then on.
+    lacks_room: AtomicBool,
     folder: PathBuf,
-    cache_bytes: u64,
+    pub(crate) cache_bytes: u64,
     meta: Mutex<Meta>,
     /// The bytes of all keys and values when they were last counted.
     live_bytes: AtomicU64,
+}
+
+enum Slot {
+    Open(sled::Db),
+    /// While it is copied, for those who wait for the lock, and where that has failed.
+    Gone,
+    /// Until the disk has room again.
+    NoRoom(String),
 }
 
 /// What the index knows of itself.
@@ -72,7 +87,8 @@ impl Range {
 impl Index {
     pub(crate) fn open(folder: &Path, cache_bytes: u64) -> Result<Index> {
         let index = Index {
-            db: RwLock::new(Some(open_sled(folder, cache_bytes)?)),
+            db: RwLock::new(Slot::Open(open_sled(folder, cache_bytes)?)),
+            lacks_room: AtomicBool::default(),
             folder: folder.to_owned(),
             cache_bytes,
             meta: Mutex::default(),
@@ -80,7 +96,7 @@ impl Index {
         };
         if let Some(bytes) = index.get(keys::META)? {
             *index.meta() =
-                Meta::decode(&bytes).ok_or_else(|| Error("its own row cannot be read".to_owned()))?;
+                Meta::decode(&bytes).ok_or_else(|| Error::Failed("its own row cannot be read".to_owned()))?;
         }
         Ok(index)
     }
@@ -103,7 +119,7 @@ impl Index {
         if sum == self.meta().sum {
             return Ok(());
         }
-        Err(Error("it does not hold what was put into it".to_owned()))
+        Err(Error::Failed("it does not hold what was put into it".to_owned()))
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<IVec>> {
@@ -146,8 +162,34 @@ impl Index {
 
     fn with<T>(&self, action: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T> {
         let db = self.db.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(db) = db.as_ref() else { return Err(Error("it could not be copied".to_owned())) };
-        guard(|| action(db))
+        let done = match &*db {
+            Slot::Open(db) => guard(|| action(db)),
+            Slot::Gone => Err(Error::Failed("it could not be copied".to_owned())),
+            Slot::NoRoom(why) => Err(Error::NoRoom(why.clone())),
+        };
+        if matches!(done, Err(Error::NoRoom(_))) {
+            self.lacks_room.store(true, Ordering::Relaxed);
+        }
+        done
+    }
+
+    /// Whether somebody has met with [`Error::NoRoom`]; asks sled too, which writes on its own.
+    pub(crate) fn lacks_room(&self) -> bool {
+        let _ = self.get(keys::META);
+        self.lacks_room.load(Ordering::Relaxed)
+    }
+
+    /// Closes it until there is room: sled does not get over it while it is open.
+    pub(crate) fn close(&self, why: &str) {
+        *self.db.write().unwrap_or_else(PoisonError::into_inner) = Slot::NoRoom(why.to_owned());
+    }
+
+    /// Goes on with what was opened again.
+    pub(crate) fn adopt(&self, opened: Index) {
+        *self.meta() = *opened.meta();
+        let db = opened.db.into_inner().unwrap_or_else(PoisonError::into_inner);
+        *self.db.write().unwrap_or_else(PoisonError::into_inner) = db;
+        self.lacks_room.store(false, Ordering::Relaxed);
     }
 
     /// Whether its file is much larger than what it holds: sled takes some 300 bytes for each run that comes and goes,
@@ -169,17 +211,36 @@ impl Index {
     /// Copies what it holds into a new file, in the stead of the old one. Everybody waits meanwhile: a second for each
     /// hundred thousand keys or so. Where the process ends in the middle the next start finds no index and makes it again.
     pub(crate) fn copy_afresh(&self) -> Result<()> {
-        let failed = |error: std::io::Error| Error(format!("it cannot be copied: {error}"));
         let mut slot = self.db.write().unwrap_or_else(PoisonError::into_inner);
+        if let Slot::NoRoom(why) = &*slot {
+            return Err(Error::NoRoom(why.clone()));
+        }
         // Closed and opened again with a small cache: memory that was taken once is seldom given back, so that what counts
         // is the most that is taken at one time.
-        drop(slot.take().ok_or_else(|| Error("it is gone".to_owned()))?);
-        let old = open_sled(&self.folder, COPY_CACHE_BYTES)?;
+        *slot = Slot::Gone;
         let beside = self.folder.with_extension("afresh");
+        let copied = self.copy_to(&beside).and_then(|()| open_sled(&self.folder, self.cache_bytes));
+        let (next, done) = match copied {
+            Ok(db) => (Slot::Open(db), Ok(())),
+            Err(Error::NoRoom(why)) => {
+                self.lacks_room.store(true, Ordering::Relaxed);
+                // What was copied stands where room is wanted.
+                let _ = std::fs::remove_dir_all(&beside);
+                (Slot::NoRoom(why.clone()), Err(Error::NoRoom(why)))
+            }
+            Err(error @ Error::Failed(_)) => (Slot::Gone, Err(error)),
+        };
+        *slot = next;
+        done
+    }
+
+    fn copy_to(&self, beside: &Path) -> Result<()> {
+        let failed = |error: std::io::Error| lost(&error, format!("it cannot be copied: {error}"));
+        let old = open_sled(&self.folder, COPY_CACHE_BYTES)?;
         if beside.exists() {
-            std::fs::remove_dir_all(&beside).map_err(failed)?;
+            std::fs::remove_dir_all(beside).map_err(failed)?;
         }
-        let new = open_sled(&beside, COPY_CACHE_BYTES)?;
+        let new = open_sled(beside, COPY_CACHE_BYTES)?;
         guard(|| {
             let mut batch = sled::Batch::default();
             for (number, entry) in old.iter().enumerate() {
@@ -196,9 +257,7 @@ impl Index {
         // Both are closed before their files change places.
         drop((old, new));
         std::fs::remove_dir_all(&self.folder).map_err(failed)?;
-        std::fs::rename(&beside, &self.folder).map_err(failed)?;
-        *slot = Some(open_sled(&self.folder, self.cache_bytes)?);
-        Ok(())
+        std::fs::rename(beside, &self.folder).map_err(failed)
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -227,13 +286,20 @@ pub(crate) fn weight(key: &[u8], value: &[u8]) -> u64 {
 /// Does something with sled; its panics are errors.
 fn guard<T>(action: impl FnOnce() -> sled::Result<T>) -> Result<T> {
     match catch_unwind(AssertUnwindSafe(action)) {
-        Ok(result) => result.map_err(|error| Error(error.to_string())),
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(sled::Error::Io(error))) => Err(lost(&error, format!("IO error: {error}"))),
+        Ok(Err(error)) => Err(Error::Failed(error.to_string())),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("for no reason");
-            Err(Error(format!("sled panicked: {text}")))
+            Err(Error::Failed(format!("sled panicked: {text}")))
         }
     }
+}
+
+fn lost(error: &std::io::Error, why: String) -> Error {
+    let is_full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+    if is_full { Error::NoRoom(why) } else { Error::Failed(why) }
 }
 
 /// The first key behind all that begin like this.

@@ -23,6 +23,7 @@ mod prune;
 mod recent;
 mod replay;
 mod restore;
+mod room;
 mod row;
 mod shared;
 mod sled_store;

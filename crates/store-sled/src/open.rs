@@ -67,17 +67,21 @@ fn open_index(
     fs::write(&suspect, []).map_err(failed("create", &suspect))?;
     let is_new = !path.exists();
     let opened = match reason {
-        Some(reason) => Err(reason),
-        None => existing(journal, &path, settings),
+        Some(reason) => Err(Unusable::Unfit(reason)),
+        None => existing(journal, &path, settings.cache_bytes),
     };
     let index = match opened {
+        Err(Unusable::NoRoom(why)) => {
+            fs::remove_file(&suspect).map_err(failed("remove", &suspect))?;
+            return Err(Error::Full(format!("the index cannot be opened: {why}")));
+        }
         Ok(index) => {
             if is_new && journal.flushed() > Position::default() {
                 reports.push("the index was missing and was made again from the journal".to_owned());
             }
             index
         }
-        Err(reason) => {
+        Err(Unusable::Unfit(reason)) => {
             if path.exists() {
                 let aside = move_aside(folder, &path)?;
                 reports.push(format!(
@@ -95,28 +99,47 @@ fn open_index(
     Ok(index)
 }
 
-/// The index as it is; or why it cannot be used.
-fn existing(
+/// Why the index cannot be used as it is.
+pub(crate) enum Unusable {
+    /// It has to be made again.
+    Unfit(String),
+    /// There is no room to open it, and it may be as it should.
+    NoRoom(String),
+}
+
+impl<E: Into<replay::Error>> From<E> for Unusable {
+    fn from(error: E) -> Unusable {
+        match error.into() {
+            replay::Error::Index(index::Error::NoRoom(why)) => Unusable::NoRoom(why),
+            error @ (replay::Error::Index(_) | replay::Error::Journal(_)) => {
+                Unusable::Unfit(error.to_string())
+            }
+        }
+    }
+}
+
+/// The index as it is, brought to the end of the journal.
+pub(crate) fn existing(
     journal: &Journal,
     path: &Path,
-    settings: &Settings,
-) -> std::result::Result<(Index, Findings), String> {
-    let index = Index::open(path, settings.cache_bytes).map_err(|error| error.to_string())?;
-    index.verify().map_err(|error| error.to_string())?;
+    cache_bytes: u64,
+) -> std::result::Result<(Index, Findings), Unusable> {
+    let index = Index::open(path, cache_bytes)?;
+    index.verify()?;
     let meta = *index.meta();
     if meta != index::Meta::default() {
         if meta.applied >= journal.flushed() {
-            return Err("the journal has lost its end, and with it records that were on disk; or it is another journal"
-                .to_owned());
+            let why = "the journal has lost its end, and with it records that were on disk; or it is another journal";
+            return Err(Unusable::Unfit(why.to_owned()));
         }
         let last = journal.read(meta.applied);
         let is_ours =
             last.is_ok_and(|record| identity(&Sha256::digest(&record.payload).into()) == meta.identity);
         if !is_ours {
-            return Err("it does not belong to this journal".to_owned());
+            return Err(Unusable::Unfit("it does not belong to this journal".to_owned()));
         }
     }
-    let found = replay(journal, &index).map_err(|error| error.to_string())?;
+    let found = replay(journal, &index)?;
     Ok((index, found))
 }
 

@@ -34,6 +34,8 @@ pub(crate) struct Recent {
     pub(crate) reports: Vec<String>,
     /// Why nothing can be appended any more, where that is not the journal's fault.
     pub(crate) failed: Option<String>,
+    /// Why the index is closed, while the disk has no room for it.
+    pub(crate) no_room: Option<String>,
 }
 
 /// What happened to a run that the index does not know yet.

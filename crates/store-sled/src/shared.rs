@@ -87,15 +87,19 @@ impl Shared {
             return Err(Stall::Failed(Error::Broken(why.clone())));
         }
         if recent.is_crowded() {
-            let stopped = self.journal.stopped().map(Error::Broken);
+            let no_room = recent.no_room.clone().map(Error::Full);
+            let stopped = self.journal.stopped().map(Error::Broken).or(no_room);
             return Err(stopped.map_or(Stall::Busy, Stall::Failed));
         }
         match self.objection(&recent, prepared) {
             Ok(None) => {}
             Ok(Some(answer)) => return Ok(answer),
             Err(error) => {
-                recent.failed = Some(error.to_string());
-                return Err(Stall::Failed(self.fail(&error)));
+                let error = self.fail(&error);
+                if let Error::Broken(why) = &error {
+                    recent.failed = Some(why.clone());
+                }
+                return Err(Stall::Failed(error));
             }
         }
         let at = self.order(&mut recent, &prepared.draft, &prepared.entry)?;
@@ -214,13 +218,15 @@ impl Shared {
     pub(crate) fn wait_until_applied(&self, at: Position) -> Result<()> {
         self.journal.durable(at).map_err(broken)?;
         self.hurry();
-        let waits = |recent: &mut Recent| recent.applied < at && recent.failed.is_none();
+        let waits =
+            |recent: &mut Recent| recent.applied < at && recent.failed.is_none() && recent.no_room.is_none();
         let recent = self.caught_up.wait_while(self.recent(), waits);
         let mut recent = recent.expect("nothing panics while it holds the lock");
         recent.hurried -= 1;
-        match &recent.failed {
-            Some(why) => Err(Error::Broken(why.clone())),
-            None => Ok(()),
+        match (&recent.failed, &recent.no_room) {
+            (Some(why), _) => Err(Error::Broken(why.clone())),
+            (None, Some(why)) if recent.applied < at => Err(Error::Full(why.clone())),
+            (None, _) => Ok(()),
         }
     }
 
@@ -276,9 +282,13 @@ impl Shared {
         at.map_or(Ok(()), |at| self.wait_until_applied(at))
     }
 
-    /// The index cannot be used any more: nothing is appended from here on, and the next start makes it again.
+    /// The index cannot be used any more: nothing is appended from here on, and the next start makes it again. But where
+    /// the disk is full it is back by and by.
     pub(crate) fn fail(&self, error: &index::Error) -> Error {
         let why = error.to_string();
+        if matches!(error, index::Error::NoRoom(_)) {
+            return Error::Full(why);
+        }
         tracing::error!(error = %why, "the store stops");
         if let Err(error) = std::fs::File::create(suspect(&self.folder)) {
             tracing::error!(%error, "the next start is not told that the index failed");
@@ -289,8 +299,10 @@ impl Shared {
     /// As [`Shared::fail`], for whoever does not hold the lock.
     pub(crate) fn fail_now(&self, error: &index::Error) -> Error {
         let failed = self.fail(error);
-        self.recent().failed = Some(error.to_string());
-        self.let_go();
+        if let Error::Broken(why) = &failed {
+            self.recent().failed = Some(why.clone());
+            self.let_go();
+        }
         failed
     }
 }

@@ -220,14 +220,11 @@ impl Store for SledStore {
         let stopped = self.shared.journal.stopped();
         let recent = self.shared.recent();
         let mut reports = recent.reports.clone();
-        reports.extend(recent.failed.clone().or(stopped.clone()));
-        Health {
-            is_writable: recent.failed.is_none() && stopped.is_none(),
-            bytes,
-            flushes,
-            flushed_bytes,
-            reports,
-        }
+        let failed = recent.failed.clone().or(stopped);
+        let why = failed.clone().or(recent.no_room.clone());
+        let is_writable = why.is_none();
+        reports.extend(why);
+        Health { is_writable, failed, bytes, flushes, flushed_bytes, reports }
     }
 }
 

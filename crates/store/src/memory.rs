@@ -228,7 +228,14 @@ impl Store for MemoryStore {
     }
 
     async fn health(&self) -> Health {
-        Health { is_writable: true, bytes: 0, flushes: 0, flushed_bytes: 0, reports: Vec::new() }
+        Health {
+            is_writable: true,
+            failed: None,
+            bytes: 0,
+            flushes: 0,
+            flushed_bytes: 0,
+            reports: Vec::new(),
+        }
     }
 }
 

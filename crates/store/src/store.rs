@@ -287,6 +287,8 @@ impl Note {
 pub struct Health {
     /// Whether it takes appends.
     pub is_writable: bool,
+    /// Why it takes none until it is opened again.
+    pub failed: Option<String>,
     /// Bytes on disk; 0 for a store in memory.
     pub bytes: u64,
     /// How often facts were flushed to the disk since the store was opened.

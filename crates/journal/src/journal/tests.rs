@@ -11,6 +11,8 @@ use crate::power::{Call, Chance, Guarded, Recorder, Survivors};
 use crate::read::Scanned;
 use crate::record::Key;
 
+const PATIENCE: Duration = Duration::from_secs(60);
+
 const SMALL: u32 = 8192;
 
 fn small() -> Settings {
@@ -120,7 +122,7 @@ fn a_record_that_nobody_waits_for_is_flushed_by_and_by() {
     let folder = TempDir::new().unwrap();
     let journal = open(folder.path());
     let position = journal.append(&draft(0)).unwrap();
-    let flushed = journal.next_flush(position).unwrap();
+    let flushed = journal.next_flush(position, PATIENCE).unwrap();
     assert!(flushed > position);
 }
 
@@ -279,7 +281,7 @@ fn a_failed_flush_stops_the_journal_for_good() {
         );
         assert!(matches!(journal.append(&draft(4)), Err(Error::Stopped(_))));
         assert!(journal.durable(safe[2]).is_ok(), "what was safe is safe");
-        assert_eq!(journal.next_flush(position), None);
+        assert_eq!(journal.next_flush(position, PATIENCE), None);
         assert!(journal.close().is_err());
         drop(journal);
         let seqs = scan(&open_again(folder.path())).0;

@@ -4,6 +4,7 @@ mod damage;
 mod kill;
 mod power;
 mod prune;
+mod room;
 mod workload;
 
 use std::fs;
