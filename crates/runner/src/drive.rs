@@ -91,6 +91,13 @@ pub(crate) async fn drive(
     Driver::new(shared, run, mailbox, position).drive(None).await;
 }
 
+/// What came while the disk was full.
+enum Kept {
+    /// It counts as under way until the run is told: it must not be made again.
+    Ended(CallId, Outcome),
+    Letter(Letter),
+}
+
 struct Driver {
     shared: Arc<Shared>,
     run: Run,
@@ -102,7 +109,7 @@ struct Driver {
     called: BTreeSet<RunId>,
     calls: FuturesUnordered<Call>,
     /// What came while the disk was full.
-    kept: VecDeque<Letter>,
+    kept: VecDeque<Kept>,
     /// Whether those who wait for its end know of it.
     has_handed_on: bool,
 }
@@ -145,8 +152,11 @@ impl Driver {
             self.clear().await?;
             self.perform_commands().await?;
             self.call_runs().await?;
-            let letter = if let Some(letter) = self.kept.pop_front() {
-                letter
+            let letter = if let Some(kept) = self.kept.pop_front() {
+                match kept {
+                    Kept::Ended(call, outcome) => self.done(call, outcome),
+                    Kept::Letter(letter) => letter,
+                }
             } else if self.calls.is_empty() {
                 match self.mailbox.try_recv() {
                     Ok(letter) => letter,
@@ -219,8 +229,10 @@ impl Driver {
             let appended = match self.commit(records, is_for_somebody).await {
                 Err(Error::Full(why)) if is_for_somebody => {
                     // They hear at once that nothing was recorded, and the run is as if nothing was said.
-                    self.run = load(&self.shared, self.run.id()).await?;
-                    break Err(Error::Full(why));
+                    if let Some(reply) = letter.reply {
+                        let _ = reply.send(Err(Error::Full(why)));
+                    }
+                    return self.reload().await;
                 }
                 answer => answer?,
             };
@@ -234,7 +246,7 @@ impl Driver {
                 }
                 Appended::Conflict if conflicts < MOST_CONFLICTS => {
                     conflicts += 1;
-                    self.run = load(&self.shared, self.run.id()).await?;
+                    self.reload().await?;
                 }
                 Appended::Conflict => {
                     let message = "another writer was faster, again and again";
@@ -263,6 +275,16 @@ impl Driver {
             let _ = reply.send(result.map(|()| self.run.summary()));
         }
         Ok(())
+    }
+
+    /// Makes the run what the store says; where the disk is full that cannot be read either.
+    async fn reload(&mut self) -> Result<(), Error> {
+        loop {
+            match load(&self.shared, self.run.id()).await {
+                Err(Error::Full(_)) => self.wait_for_room().await?,
+                loaded => return loaded.map(|run| self.run = run),
+            }
+        }
     }
 
     /// Appends facts. Where the disk is full they are kept until there is room, unless somebody waits for an answer: what
@@ -295,7 +317,10 @@ impl Driver {
                 Ok(why) = stopped.wait_for(Option::is_some) => {
                     return Err(Error::Stopped(why.clone().unwrap_or_default()));
                 }
-                Some((call, outcome)) = self.calls.next() => self.done(call, outcome),
+                Some((call, outcome)) = self.calls.next() => {
+                    self.kept.push_back(Kept::Ended(call, outcome));
+                    continue;
+                }
                 Some(letter) = self.mailbox.recv() => letter,
             };
             match letter.reply {
@@ -304,7 +329,7 @@ impl Driver {
                     // Whoever asked may have gone.
                     let _ = reply.send(Err(Error::Full(full)));
                 }
-                None => self.kept.push_back(letter),
+                None => self.kept.push_back(Kept::Letter(letter)),
             }
         }
     }

@@ -14,6 +14,7 @@ use super::*;
 struct Filling {
     inner: MemoryStore,
     is_full: AtomicBool,
+    has_failed: AtomicBool,
     /// Whether what is known to be there already is said all the same.
     tells_duplicates: AtomicBool,
 }
@@ -38,6 +39,9 @@ impl Store for Filling {
         self.inner.durable(position).await
     }
     async fn journal(&self, run: RunId) -> store::Result<Vec<Record>> {
+        if self.is_full.load(Ordering::SeqCst) {
+            return Err(store::Error::Full("no space left on device for the index".to_owned()));
+        }
         self.inner.journal(run).await
     }
     async fn summary(&self, run: RunId) -> store::Result<Option<RunSummary>> {
@@ -77,7 +81,8 @@ impl Store for Filling {
         self.inner.backup(now, to).await
     }
     async fn health(&self) -> Health {
-        self.inner.health().await
+        let failed = self.has_failed.load(Ordering::SeqCst).then(|| "the index failed".to_owned());
+        Health { failed, ..self.inner.health().await }
     }
 }
 
@@ -92,6 +97,7 @@ impl Executor for Fills {
     async fn perform(&self, command: &Command) -> Outcome {
         if command.node.name == "act" && self.calls.fetch_add(1, Ordering::SeqCst) == 0 {
             self.store.fill(true);
+            tokio::time::sleep(Duration::from_secs(10)).await;
         }
         Outcome::Succeeded(json!({}).into())
     }
@@ -109,6 +115,9 @@ async fn with_an_outcome_that_does_not_fit() -> (Arc<Filling>, Arc<Fills>, Runne
     let run = bench.post("1", 12).await.runs[0].run;
     bench.until(run, RunStatus::Waiting).await;
     runner.decide(run, block(), Decision::Approve, ana(), None, None).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let answer = runner.cancel(run, ana(), "while it is under way".to_owned()).await;
+    assert!(matches!(answer, Err(Error::Full(_))), "a run that cannot be read again goes on: {answer:?}");
     tokio::time::sleep(Duration::from_secs(30)).await;
     assert_eq!(executor.calls.load(Ordering::SeqCst), 1);
     let row = store.summary(run).await.unwrap().unwrap();
@@ -180,4 +189,15 @@ async fn an_alert_that_cannot_be_added_to_its_run_is_not_taken() {
     let delivery = Delivery { path: "wazuh".to_owned(), alert, trigger };
     let answer = bench.runner.receive(delivery).await;
     assert!(answer.is_err(), "202 for an alert that is nowhere on disk: {answer:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_while_nobody_uses_it_stops_the_server() {
+    let store = Arc::new(Filling::default());
+    let bench = Bench::over(store.clone(), &[CONTAIN], Scripted::default()).await;
+    let stopped = bench.runner.stopped();
+    tokio::pin!(stopped);
+    assert!(tokio::time::timeout(Duration::from_secs(60), &mut stopped).await.is_err());
+    store.has_failed.store(true, Ordering::SeqCst);
+    assert_eq!(stopped.await, "the store failed: the index failed");
 }
