@@ -268,6 +268,7 @@ impl Run {
                 verified_at: held.verified_at,
                 joined: held.joined,
                 trouble: held.trouble.clone(),
+                waits: None,
             })
         };
         self.undo_places().filter_map(row).collect()

@@ -140,6 +140,11 @@ pub enum Rejected {
     /// The workflow has no such step.
     #[error("there is no step `{0}`")]
     NoSuchStep(StepKey),
+    /// What is wanted goes on already.
+    #[error(
+        "what the step `{0}` contained is being undone already; `portcullis contained` says where that stands"
+    )]
+    BeingUndone(StepKey),
     /// The step does not wait for what was said.
     #[error("the step `{step}` does not wait for this: it is {}", status.as_str())]
     NotWaiting {

@@ -131,6 +131,10 @@ pub struct Containment {
     /// Why undoing it does not succeed, in a line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
+    /// Why it is not undone yet although it is due, where another run stands in the way. Nothing that is kept: the ledger
+    /// says it to whoever asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<String>,
 }
 
 /// Where a containment stands.

@@ -40,7 +40,10 @@ pub(crate) async fn contained(client: &Client) -> anyhow::Result<bool> {
     let mut is_good = true;
     for row in &rows {
         show::put(format_args!("{}", shown(row)));
-        is_good &= row.holders.iter().all(|holder| holder.containment.trouble.is_none());
+        is_good &= row
+            .holders
+            .iter()
+            .all(|holder| holder.containment.trouble.is_none() && holder.containment.waits.is_none());
     }
     Ok(is_good)
 }
@@ -60,6 +63,9 @@ fn shown(row: &Row) -> String {
         text.push_str(&format!("    held by {run} {step} of {}{joined}\n", show::line(workflow)));
         if let Some(trouble) = &containment.trouble {
             text.push_str(&format!("    CANNOT BE UNDONE: {}\n", show::line(trouble)));
+        }
+        if let Some(why) = &containment.waits {
+            text.push_str(&format!("    ITS UNDO WAITS: {}\n", show::line(why)));
         }
         let step = show::argument(&step.to_string());
         let done = if containment.can_undo { "" } else { " --done" };

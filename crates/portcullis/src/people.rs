@@ -61,6 +61,11 @@ pub(crate) async fn show_run(client: &Client, run: RunId, is_json: bool) -> anyh
         return Ok(());
     }
     show::put(format_args!("{}", timeline::run(&journal)));
+    for held in summary(client, run).await?.containments {
+        if let Some(why) = &held.waits {
+            show::say(format_args!("\n{} is to be undone, and waits: {}", held.step, show::line(why)));
+        }
+    }
     Ok(())
 }
 

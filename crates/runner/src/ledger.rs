@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use engine::{Clearance, Verdict};
 use model::{Containment, ContainmentState, RunId, StepKey, Timestamp};
+use tracing::warn;
 
 /// What is held under one target.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +61,58 @@ impl Row {
     /// What others hold here.
     fn others<'a>(&'a self, own: &'a (RunId, StepKey)) -> impl Iterator<Item = &'a Entry> {
         self.holders.iter().filter(move |(holder, _)| *holder != own).map(|(_, entry)| entry)
+    }
+
+    /// Who would go on to hold it, and undo it.
+    fn heir(&self, own: &(RunId, StepKey)) -> Option<RunId> {
+        self.others(own).find(|entry| entry.containment.can_undo).map(|entry| entry.run)
+    }
+
+    /// For whom an undo has to wait.
+    fn in_the_way<'a>(&'a self, own: &'a (RunId, StepKey)) -> Option<&'a Entry> {
+        // What is in doubt may turn out not to hold: nothing is handed over to that.
+        let is_open = |entry: &&Entry| {
+            let state = entry.containment.state;
+            entry.is_reserved
+                || entry.is_doubtful()
+                || state != ContainmentState::UndoDue && is_changing(state)
+        };
+        // What ends on its own is waited for: nobody else would undo it.
+        let ends = || self.others(own).next().filter(|_| self.heir(own).is_none());
+        self.others(own).find(is_open).or_else(ends)
+    }
+
+    fn explain(&self, run: RunId, containment: &mut Containment) {
+        let own = (run, containment.step.clone());
+        let is_due = containment.state == ContainmentState::UndoDue
+            && self.holders.get(&own).is_some_and(|entry| !entry.is_reserved);
+        containment.waits = self.in_the_way(&own).filter(|_| is_due).map(Entry::in_the_way);
+    }
+}
+
+impl Entry {
+    fn is_doubtful(&self) -> bool {
+        self.containment.state == ContainmentState::InDoubt
+    }
+
+    /// Why others wait for it.
+    fn in_the_way(&self) -> String {
+        let (run, step) = (self.run, &self.containment.step);
+        if self.is_doubtful() {
+            // For a shell.
+            let quote = if step.to_string().contains('[') { "'" } else { "" };
+            return format!(
+                "nobody knows whether the step `{step}` of run {run} contained it too; somebody has to say so: `portcullis \
+                 resolve {run} {quote}{step}{quote} ok|failed|send-again --why \"...\"`"
+            );
+        }
+        match self.containment.until.filter(|_| !self.containment.can_undo) {
+            Some(until) => format!("the step `{step}` of run {run} holds it too, until {until}"),
+            None => format!(
+                "the step `{step}` of run {run} holds it too, and is {}",
+                self.containment.state.as_str()
+            ),
+        }
     }
 }
 
@@ -165,6 +218,7 @@ impl Ledger {
             verified_at: None,
             joined,
             trouble: None,
+            waits: None,
         };
         row.holders.insert(own, Entry { run, workflow: workflow.to_owned(), containment, is_reserved: true });
         rows.by_run.entry(run).or_default().insert(target.clone());
@@ -175,27 +229,28 @@ impl Ledger {
         let mut rows = self.rows();
         let row = rows.by_target.entry(target.to_owned()).or_default();
         let own = (run, step.clone());
-        // What is in doubt may turn out not to hold: nothing is handed over to that.
-        let is_open = |entry: &Entry| {
-            let state = entry.containment.state;
-            entry.is_reserved
-                || state == ContainmentState::InDoubt
-                || state != ContainmentState::UndoDue && is_changing(state)
-        };
-        if row.others(&own).any(is_open) {
-            row.waiting.insert(run);
+        if let Some(other) = row.in_the_way(&own) {
+            let (why, is_doubtful) = (other.in_the_way(), other.is_doubtful());
+            if row.waiting.insert(run) && is_doubtful {
+                warn!(%run, %step, target, why, "an undo waits");
+            }
             return None;
         }
-        let to = row.others(&own).find(|entry| entry.containment.can_undo).map(|entry| entry.run);
-        if to.is_none() && row.others(&own).next().is_some() {
-            // What ends on its own is waited for: nobody else would undo it.
-            row.waiting.insert(run);
-            return None;
-        }
+        let to = row.heir(&own);
         if let Some(entry) = row.holders.get_mut(&own) {
             entry.is_reserved = true;
         }
         Some(to.map_or(Verdict::Go, |to| Verdict::HandedOver { to }))
+    }
+
+    /// Says of what a run holds, and is to undo, what it waits for.
+    pub(crate) fn explain(&self, run: RunId, held: &mut [Containment]) {
+        let rows = self.rows();
+        for containment in held {
+            if let Some(row) = rows.by_target.get(&containment.target) {
+                row.explain(run, containment);
+            }
+        }
     }
 
     /// Who else holds what a step holds.
@@ -213,10 +268,10 @@ impl Ledger {
             let mut holders: Vec<Holder> = row
                 .holders
                 .values()
-                .map(|entry| Holder {
-                    run: entry.run,
-                    workflow: entry.workflow.clone(),
-                    containment: entry.containment.clone(),
+                .map(|entry| {
+                    let mut containment = entry.containment.clone();
+                    row.explain(entry.run, &mut containment);
+                    Holder { run: entry.run, workflow: entry.workflow.clone(), containment }
                 })
                 .collect();
             holders.sort_by_key(|holder| (holder.containment.since, holder.run));
@@ -242,6 +297,7 @@ impl Ledger {
 mod tests {
     use std::sync::Arc;
 
+    use insta::assert_snapshot;
     use model::ContainmentState::*;
     use serde_json::json;
 
@@ -262,6 +318,7 @@ mod tests {
             verified_at: None,
             joined: None,
             trouble: None,
+            waits: None,
         }
     }
 
@@ -303,6 +360,26 @@ mod tests {
             let verdict = clear(&ledger, A, "isolate.undo");
             assert!(verdict.is_none(), "{other:?}: {verdict:?}");
         }
+    }
+
+    #[test]
+    fn an_undo_that_waits_for_a_doubt_says_whose() {
+        let ledger = Ledger::default();
+        ledger.note(A, "w", &[held(InDoubt)]);
+        ledger.note(B, "w", &[held(UndoDue)]);
+        assert!(clear(&ledger, B, "isolate.undo").is_none());
+        let holders = &ledger.all()[0].holders;
+        assert_eq!(holders[0].containment.waits, None);
+        let why = holders[1].containment.waits.clone().unwrap();
+        assert_snapshot!(why, @r#"nobody knows whether the step `isolate` of run 01010101-0101-0101-0101-010101010101 contained it too; somebody has to say so: `portcullis resolve 01010101-0101-0101-0101-010101010101 isolate ok|failed|send-again --why "..."`"#);
+        let mut row = [held(UndoDue)];
+        ledger.explain(B, &mut row);
+        assert_eq!(row[0].waits, Some(why));
+        // Once somebody has said that it did not happen, B undoes it.
+        assert_eq!(ledger.note(A, "w", &[]), BTreeSet::from([B]));
+        ledger.explain(B, &mut row);
+        assert_eq!(row[0].waits, None);
+        assert!(matches!(clear(&ledger, B, "isolate.undo"), Some(Verdict::Go)));
     }
 
     #[test]

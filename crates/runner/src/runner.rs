@@ -256,6 +256,12 @@ impl Runner {
         self.shared.ledger.all()
     }
 
+    /// A row of the store, with what the ledger knows of it.
+    pub fn explain(&self, mut row: RunSummary) -> RunSummary {
+        self.shared.ledger.explain(row.run, &mut row.containments);
+        row
+    }
+
     /// A person stops a run; on disk when it returns.
     pub async fn cancel(&self, run: RunId, by: Person, reason: String) -> Result<RunSummary, Error> {
         self.tell(run, Input::Cancelled { by, reason }).await

@@ -175,7 +175,7 @@ impl From<runner::Error> for Problem {
 fn kind_of(rejected: &Rejected) -> Kind {
     match rejected {
         Rejected::NoSuchStep(_) => Kind::NoSuchStep,
-        Rejected::NotWaiting { .. } | Rejected::IsUndone(_) => Kind::NotWaiting,
+        Rejected::NotWaiting { .. } | Rejected::BeingUndone(_) | Rejected::IsUndone(_) => Kind::NotWaiting,
         Rejected::NothingHeld(_) => Kind::NothingHeld,
         Rejected::NoInverse(_) => Kind::NoInverse,
         Rejected::NotAllowed { .. } => Kind::NotAllowed,

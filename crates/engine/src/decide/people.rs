@@ -41,7 +41,10 @@ impl Run {
         }
         let is_possible = matches!(held.undo.state, State::Pending | State::Asking(_) | State::Retrying(..));
         if !is_possible || self.undo_is_wanted(place) {
-            return Err(Rejected::NotWaiting { step: undo, status: held.undo.state.status() });
+            if matches!(held.undo.state, State::InDoubt(..)) {
+                return Err(Rejected::NotWaiting { step: undo, status: held.undo.state.status() });
+            }
+            return Err(Rejected::BeingUndone(key.done()));
         }
         Ok(Event::UndoDue { step: undo, why: UndoReason::Person { by, reason } })
     }

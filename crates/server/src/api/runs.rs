@@ -79,6 +79,7 @@ pub(crate) async fn list(
     let usual = store::Query::default();
     let query = store::Query { status, workflow, before, limit: limit.unwrap_or(usual.limit), ..usual };
     let store::Page { runs, next } = app.runner.store().runs(query).await?;
+    let runs = runs.into_iter().map(|row| app.runner.explain(row)).collect();
     Ok(Json(Page { runs, next, halted: app.runner.halted() }))
 }
 
@@ -89,6 +90,7 @@ pub(crate) async fn show(State(app): State<App>, OfRun(run): OfRun) -> Result<Js
         Err(problem) if problem.kind == Kind::DamagedRun => (None, Some(problem.detail)),
         Err(problem) => return Err(problem),
     };
+    let summary = app.runner.explain(summary);
     Ok(Json(View { summary, steps, damaged }))
 }
 
