@@ -7,7 +7,13 @@ use crate::show;
 
 pub(crate) async fn halt(client: &Client, why: &str, by: Option<&str>) -> anyhow::Result<()> {
     let answer = client.post("/api/v1/halt", &body(why, by)).await?;
-    banner(&answer);
+    let standing = answer.get("halted").and_then(sentence);
+    match standing.filter(|_| answer.get("already") == Some(&Value::Bool(true))) {
+        Some(sentence) => {
+            show::say(format_args!("disruption was halted already, {sentence}; your reason is not kept"));
+        }
+        None => banner(&answer),
+    }
     show::say(
         "what was sent before goes on, and so do undos; `portcullis resume --why \"...\"` ends the halt",
     );

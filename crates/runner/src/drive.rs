@@ -485,9 +485,9 @@ fn note(run: &Run, record: &Record) {
     } else if let Event::ApprovalRequested { step, .. } = &record.event {
         info!(%run, workflow, %step, "an approval is asked for");
     } else if let Event::ApprovalDecided { step, decision, by, .. } = &record.event {
-        info!(%run, workflow, %step, ?decision, by = ?by.name, "an approval was decided");
+        info!(%run, workflow, %step, ?decision, by = by.name, "an approval was decided");
     } else if let Event::Resolved { step, resolution, by, .. } = &record.event {
-        info!(%run, workflow, %step, ?resolution, by = ?by.name, "a step was resolved");
+        info!(%run, workflow, %step, ?resolution, by = by.name, "a step was resolved");
     } else if let Event::StepJoined { step, by, target, .. } = &record.event {
         info!(%run, workflow, %step, %by, target, "contained already");
     } else if let Event::UndoDue { step, .. } = &record.event {
@@ -497,7 +497,7 @@ fn note(run: &Run, record: &Record) {
     } else if let Event::AlarmRaised { step, message } = &record.event {
         error!(%run, workflow, %step, why = message, "what was contained cannot be undone");
     } else if let Event::RunCancelled { by, .. } = &record.event {
-        info!(%run, workflow, by = ?by.name, "a run was cancelled");
+        info!(%run, workflow, by = by.name, "a run was cancelled");
     } else if let Some(step) = undone(&record.event) {
         info!(%run, workflow, %step, "undone");
     }

@@ -5,7 +5,7 @@ use model::{Failure, FailureClass, Person, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{Note, Store};
 use tokio::sync::{Mutex, watch};
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use crate::error::Error;
 use crate::runner::Runner;
@@ -46,7 +46,7 @@ impl Halt {
             })
         });
         if let Some(Halted { by, since, .. }) = &halted {
-            warn!(by = ?by.name, %since, "disruption is halted");
+            warn!(by = by.name, %since, "disruption is halted");
         }
         Ok(Halt { now: watch::Sender::new(halted), switch: Mutex::default() })
     }
@@ -71,22 +71,26 @@ impl Runner {
     }
 
     /// Stops all disruption at once; undos go on. It counts before it is on disk, and is there when this returns. Who
-    /// halts what is halted changes nothing. It is done to its end also when whoever asked for it has gone.
-    pub async fn halt(&self, by: Person, reason: String) -> Result<Halted, Error> {
+    /// halts what is halted changes nothing, and is told so: `true`. It is done to its end also when whoever asked for it
+    /// has gone.
+    pub async fn halt(&self, by: Person, reason: String) -> Result<(Halted, bool), Error> {
         check_reason(&reason)?;
         let shared = self.shared.clone();
         see_through(async move {
             let _turn = shared.halt.switch.lock().await;
             let now = Halted { by, since: shared.clock.now(), reason };
-            if shared.halt.halted().is_none() {
-                warn!(by = ?now.by.name, reason = ?now.reason, "all disruption is halted");
+            let is_halted_already = shared.halt.halted().is_some();
+            if is_halted_already {
+                info!(by = now.by.name, reason = now.reason, "disruption is halted already");
+            } else {
+                warn!(by = now.by.name, reason = now.reason, "all disruption is halted");
                 shared.halt.now.send_replace(Some(now.clone()));
             }
             let halted = shared.halt.halted().unwrap_or(now);
             // Also where it was halted already: an earlier attempt may not have reached the disk.
             let value = serde_json::to_value(&halted).map_err(|error| Error::Refused(error.to_string()))?;
             shared.store.put_note(Note { key: NOTE.to_owned(), value }).await?;
-            Ok(halted)
+            Ok((halted, is_halted_already))
         })
         .await
     }
@@ -105,7 +109,7 @@ impl Runner {
             shared.store.put_note(Note { key: NOTE.to_owned(), value: serde_json::Value::Null }).await?;
             let halted = shared.halt.now.send_replace(None);
             if halted.is_some() {
-                warn!(by = ?by.name, ?reason, "disruption goes on");
+                warn!(by = by.name, reason, "disruption goes on");
             }
             Ok(halted)
         })

@@ -33,10 +33,10 @@ impl Runner {
     pub fn back_up(&self, by: Person, to: Box<dyn Write + Send>) {
         let shared = self.shared.clone();
         tokio::spawn(async move {
-            info!(by = ?by.name, "a backup is taken");
+            info!(by = by.name, "a backup is taken");
             match shared.store.backup(shared.clock.now(), to).await {
-                Ok(bytes) => info!(by = ?by.name, bytes, "a backup was taken"),
-                Err(error) => warn!(by = ?by.name, %error, "a backup was not taken to its end"),
+                Ok(bytes) => info!(by = by.name, bytes, "a backup was taken"),
+                Err(error) => warn!(by = by.name, %error, "a backup was not taken to its end"),
             }
         });
     }
@@ -79,7 +79,7 @@ impl Runner {
         row.is_queued = false;
         row.is_unsettled = false;
         shared.store.abandon(row.clone()).await?;
-        warn!(%run, workflow, by = ?by.name, held, "a damaged run was given up");
+        warn!(%run, workflow, by = by.name, held, "a damaged run was given up");
         shared.settle_ledger(run, &workflow, &row.containments);
         shared.metrics.note(run, false);
         shared.timers.set(run, None);

@@ -192,7 +192,10 @@ pub(crate) fn read_backup(from: &Path, mut show: impl FnMut(u32, &[u8]) -> Resul
 /// The content of the next file, which has this name.
 fn next(entries: &mut Entries<'_, impl Read>, name: &str, most: u64) -> std::result::Result<Vec<u8>, String> {
     let Some(entry) = entries.next() else { return Err(format!("it ends before {name}")) };
-    let mut entry = entry.map_err(|error| format!("{name} cannot be read: {error}"))?;
+    // The words of the archive's reader quote what they could not read, which may be anything.
+    let mut entry = entry.map_err(|error| {
+        format!("{name} cannot be read: this is no tar archive, or damaged there ({})", error.kind())
+    })?;
     if entry.path_bytes() != name.as_bytes() {
         return Err(format!("{name} should come next"));
     }

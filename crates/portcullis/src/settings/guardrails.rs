@@ -40,10 +40,8 @@ impl Reader<'_> {
 
 fn never_touch(node: &Node<'_>) -> NeverTouch {
     let Some(object) = node.object(&PROTECTED) else { return NeverTouch::default() };
-    let agent = |node: &Node<'_>, text: &str| {
-        let id = guard::agent(text).filter(|_| text.trim().len() >= SHORTEST_ID);
-        id.or_else(|| node.not("the id of a Wazuh agent: three digits or more, as in \"007\""))
-    };
+    let agents = object.get("agents").and_then(|node| node.list()).unwrap_or_default();
+    let agents = agents.iter().filter_map(agent);
     let group = |node: &Node<'_>, text: &str| match text.trim() {
         "" => node.not("the name of a group"),
         name => Some(name.to_lowercase()),
@@ -61,12 +59,22 @@ fn never_touch(node: &Node<'_>) -> NeverTouch {
         Pattern::of_account(text).or_else(|| node.not(what))
     };
     NeverTouch {
-        agents: each(&object, "agents", agent).into_iter().collect(),
+        agents: agents.collect(),
         groups: each(&object, "groups", group).into_iter().collect::<BTreeSet<_>>(),
         hosts: each(&object, "hosts", host),
         addresses: each(&object, "addresses", address),
         accounts: each(&object, "accounts", account),
     }
+}
+
+fn agent(node: &Node<'_>) -> Option<u32> {
+    if let Some(number) = node.value().as_u64() {
+        return node
+            .not(&format!("the id of a Wazuh agent, which is text: write \"{number:0>SHORTEST_ID$}\""));
+    }
+    let text = node.string()?;
+    let id = guard::agent(text).filter(|_| text.trim().len() >= SHORTEST_ID);
+    id.or_else(|| node.not("the id of a Wazuh agent: three digits or more, as in \"007\""))
 }
 
 /// The items of a list of texts.

@@ -264,13 +264,11 @@ guardrails:
   resume_role: boss
 "#
     ), @r#"
-    error[wrong-type]: this has to be text, and YAML reads it as a number
+    error[wrong-value]: this is not the id of a Wazuh agent, which is text: write "007"
      --> DIR/portcullis.yaml:5:14
       |
     5 |     agents: [7, "7"]
       |              ^
-      |
-      = help: write "7"
 
     error[wrong-value]: this is not the id of a Wazuh agent: three digits or more, as in "007"
      --> DIR/portcullis.yaml:5:17

@@ -15,6 +15,9 @@ use crate::router::App;
 pub(crate) struct Standing {
     /// None while disruption is not halted.
     halted: Option<Halted>,
+    /// Whether it was halted before somebody wanted it now: what they said is not kept.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    already: bool,
 }
 
 /// How it stands once somebody has ended a halt.
@@ -34,7 +37,7 @@ pub(crate) struct Turn {
 }
 
 pub(crate) async fn show(State(app): State<App>) -> Json<Standing> {
-    Json(Standing { halted: app.runner.halted() })
+    Json(Standing { halted: app.runner.halted(), already: false })
 }
 
 pub(crate) async fn halt(
@@ -43,7 +46,8 @@ pub(crate) async fn halt(
     Words(turn): Words<Turn>,
 ) -> Result<Json<Standing>, Problem> {
     let by = caller.person(turn.by)?;
-    Ok(Json(Standing { halted: Some(app.runner.halt(by, turn.reason).await?) }))
+    let (halted, already) = app.runner.halt(by, turn.reason).await?;
+    Ok(Json(Standing { halted: Some(halted), already }))
 }
 
 pub(crate) async fn resume(

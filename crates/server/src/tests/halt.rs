@@ -23,6 +23,8 @@ async fn any_token_halts_and_every_list_says_so() {
     }
     "#);
     let standing = halted.json()["halted"].clone();
+    let again = bench.post(ANA, "/api/v1/halt", json!({ "reason": "the same" })).await;
+    assert_eq!(again.json(), json!({ "halted": standing, "already": true }), "the first word counts");
     for path in ["/api/v1/halt", "/api/v1/runs", "/api/v1/approvals", "/api/v1/workflows"] {
         assert_eq!(bench.get(ANA, path).await.json()["halted"], standing, "{path}");
     }
