@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use journal::Position;
 use sled::IVec;
@@ -20,6 +21,10 @@ use crate::place::Place;
 const SMALL: u64 = 64 << 20;
 /// The cache of either file while one is copied into the other, in bytes.
 const COPY_CACHE_BYTES: u64 = 8 << 20;
+/// How long it may take sled to let go of a file that was closed.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How sled says that it has not.
+const IS_HELD: &str = "could not acquire lock";
 /// So many keys are copied and written down at once; what is not written down stays in memory.
 const AT_ONCE: usize = 2_000;
 
@@ -271,7 +276,18 @@ fn open_sled(folder: &Path, cache_bytes: u64) -> Result<sled::Db> {
         .mode(sled::Mode::HighThroughput)
         .cache_capacity(cache_bytes)
         .flush_every_ms(Some(500));
-    guard(|| config.open())
+    // Threads of sled's own may hold the file for a moment after it was closed; nobody else opens it.
+    let patience = Instant::now() + PATIENCE;
+    loop {
+        match guard(|| config.open()) {
+            Err(Error::Failed(why) | Error::NoRoom(why))
+                if why.contains(IS_HELD) && Instant::now() < patience =>
+            {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// What a key and its value add to the sum over all of them.
