@@ -27,6 +27,16 @@ fn every_playbook_in_the_documents_loads() {
 }
 
 #[test]
+fn cargo_run_starts_the_binary_as_the_readme_says() {
+    let mut cargo = std::process::Command::new(env!("CARGO"));
+    cargo.args(["metadata", "--no-deps", "--offline", "--format-version", "1"]).current_dir(repository());
+    let metadata: serde_json::Value = serde_json::from_slice(&cargo.output().unwrap().stdout).unwrap();
+    let members = metadata["workspace_default_members"].as_array().unwrap();
+    assert_eq!(members.len(), 1, "{members:?}");
+    assert!(members[0].as_str().unwrap().contains("crates/portcullis"), "{members:?}");
+}
+
+#[test]
 fn links_in_the_documents_lead_somewhere() {
     let documents = [
         "README.md",
