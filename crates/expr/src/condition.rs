@@ -1,6 +1,7 @@
 //! Decisions and computed values in CEL.
 //!
-//! The common forms are evaluated over the JSON itself (`direct`); for the rest, what an expression reads is converted. The crate has no cost limit of its own, so length, size and
+//! The common forms are evaluated over the JSON itself (`direct`); for the rest, what an expression reads is converted.
+//! The crate has no cost limit of its own, so length, size and
 //! nesting of comprehensions are bounded when an expression is compiled.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "the enums are those of cel, which may grow")]

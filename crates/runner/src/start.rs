@@ -323,7 +323,8 @@ impl Runner {
     }
 }
 
-/// The key under which one run exists: its time, where the clock starts it. None where the workflow has no `dedupe`, or the alert lacks what it names.
+/// The key under which one run exists: its time, where the clock starts it. None where the workflow has no `dedupe`, or
+/// the alert lacks what it names.
 fn dedupe(workflow: &Workflow, start: &Start, scope: &Scope, now: Timestamp) -> Option<Dedupe> {
     if start.trigger.kind == TriggerKind::Workflow {
         // It is made once by its id; a run that exists already for another call would never tell this one its end.
