@@ -26,6 +26,7 @@ mod verify;
 pub use clearance::{Clearance, Verdict};
 pub use command::{CallId, Child, Command};
 pub use input::{Input, Rejected, Start, Turn};
+pub use prepare::size;
 pub use run::{Corrupt, Run};
 pub use scope::start_scope;
 pub use summary::{about, alert_id};

@@ -155,7 +155,7 @@ pub(crate) fn check_size(value: &Value) -> Result<(), String> {
 }
 
 /// The bytes of a value as JSON, or a little more.
-pub(crate) fn size(value: &Value) -> usize {
+pub fn size(value: &Value) -> usize {
     let mut budget = usize::MAX;
     // What stands too deep was refused before it came here.
     let _ = measure(value, 0, &mut budget);

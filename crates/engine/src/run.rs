@@ -168,6 +168,11 @@ impl Run {
         self.places().filter_map(command).collect()
     }
 
+    /// Whether the attempts of a step leave no trace in the world, so that it can be performed again without harm.
+    pub fn only_reads(&self, step: &StepKey) -> bool {
+        self.place(step).is_some_and(|place| self.step_at(place).effect == Effect::Read)
+    }
+
     fn look(&self, place: Place, step: &Step, attempt: u32, verifying: &Verifying) -> Option<Command> {
         let look = step.verify.as_ref().filter(|_| verifying.again_at.is_none())?;
         let is_of_product = look.node.connection == step.node.connection;

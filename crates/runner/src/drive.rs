@@ -1,8 +1,9 @@
 //! The loop of a run: append facts, perform commands, feed the results back.
 //!
-//! Facts are appended before anything is done about them. Where a call leaves a trace in the world, everything that led
-//! to it is on disk before it is made; where a person is told something, it is on disk before they are told. Nowhere
-//! else does anybody wait for the disk: what was only read is read again.
+//! Facts are appended before anything is done about them that leaves a trace: where a call does, everything that led to
+//! it is on disk before it is made; where a person is told something, it is on disk before they are told. Nowhere else
+//! does anybody wait for the disk: what was only read is read again. So what was read is not even appended at once, but
+//! with what follows.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::panic::AssertUnwindSafe;
@@ -14,10 +15,13 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
 use model::{Event, Outcome, Record, RunId, RunSummary, StepKey, Timestamp};
+use serde_json::Value;
 use store::{Append, Appended, Dedupe, Position};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
+use crate::ended::Ended;
 use crate::error::Error;
 use crate::runner::{Shared, Update};
 
@@ -26,6 +30,13 @@ const MOST_CONFLICTS: u32 = 8;
 const AFTER_A_FAILURE: Duration = Duration::from_secs(60);
 /// After how long a run that could not be made is tried again.
 const WHILE_BUSY: Duration = Duration::from_secs(1);
+
+/// For so long facts of calls that only read wait for others, while a call is under way: whoever looks at the run hardly
+/// notices.
+const UNWRITTEN_FOR: Duration = Duration::from_millis(100);
+/// So many of them wait, and none with a larger value: an append has to fit into the store.
+const MOST_UNWRITTEN: usize = 64;
+const LARGEST_UNWRITTEN: usize = 64 << 10;
 
 /// How often it is looked whether a full disk has room again.
 const WHILE_DISK_IS_FULL: Duration = Duration::from_secs(1);
@@ -87,8 +98,11 @@ pub(crate) async fn drive(
     run: Run,
     mailbox: mpsc::Receiver<Letter>,
     position: Position,
+    ended: oneshot::Sender<(Ended, Position)>,
 ) {
-    Driver::new(shared, run, mailbox, position).drive(None).await;
+    let mut driver = Driver::new(shared, run, mailbox, position);
+    driver.ended = Some(ended);
+    driver.drive(None).await;
 }
 
 /// What came while the disk was full.
@@ -98,9 +112,22 @@ enum Kept {
     Letter(Letter),
 }
 
+/// What the run knows and the store does not.
+#[derive(Default)]
+struct Unwritten {
+    records: Vec<Record>,
+    /// What the run was told, should it have to be told again.
+    inputs: Vec<Input>,
+    /// Whether some of it cannot wait for what follows.
+    is_urgent: bool,
+    /// When it has to be written at the latest.
+    until: Option<Instant>,
+}
+
 struct Driver {
     shared: Arc<Shared>,
     run: Run,
+    unwritten: Unwritten,
     mailbox: mpsc::Receiver<Letter>,
     /// The position of the last append.
     position: Position,
@@ -112,13 +139,28 @@ struct Driver {
     kept: VecDeque<Kept>,
     /// Whether those who wait for its end know of it.
     has_handed_on: bool,
+    /// Who waits for the answer of the run, since it was made.
+    ended: Option<oneshot::Sender<(Ended, Position)>>,
 }
 
 impl Driver {
     fn new(shared: Arc<Shared>, run: Run, mailbox: mpsc::Receiver<Letter>, position: Position) -> Driver {
         let (under_way, called) = (BTreeSet::new(), BTreeSet::new());
         let (calls, kept) = (FuturesUnordered::new(), VecDeque::new());
-        Driver { shared, run, mailbox, position, under_way, called, calls, kept, has_handed_on: false }
+        let unwritten = Unwritten::default();
+        Driver {
+            shared,
+            run,
+            unwritten,
+            mailbox,
+            position,
+            under_way,
+            called,
+            calls,
+            kept,
+            has_handed_on: false,
+            ended: None,
+        }
     }
 
     async fn drive(mut self, first: Option<Input>) {
@@ -168,9 +210,14 @@ impl Driver {
             } else {
                 // A retry or an expiry does not wait for calls that are under way beside it.
                 self.shared.timers.set(self.run.id(), self.wake_at());
+                let until = self.unwritten.until;
                 tokio::select! {
                     Some((call, outcome)) = self.calls.next() => self.done(call, outcome),
                     Some(letter) = self.mailbox.recv() => letter,
+                    () = at(until), if until.is_some() => {
+                        self.write().await?;
+                        continue;
+                    }
                 }
             };
             self.take(letter).await?;
@@ -203,6 +250,10 @@ impl Driver {
     fn hand_on(&mut self) {
         if self.run.status().is_finished() && !self.has_handed_on {
             self.has_handed_on = true;
+            if let Some(ended) = self.ended.take() {
+                // Nobody may be waiting.
+                let _ = ended.send((Ended::of(&self.run), self.position));
+            }
             self.shared.ended(&self.run);
         }
     }
@@ -210,6 +261,7 @@ impl Driver {
     /// Nothing is under way: leaves the run to the clock and to people, unless a letter has come. What people are asked
     /// is on disk first: a question that a crash takes back would be answered in vain.
     async fn rest(&mut self) -> Result<Option<Letter>, Error> {
+        self.write().await?;
         let run = self.run.id();
         if !self.run.is_over() {
             self.shared.store.durable(self.position).await?;
@@ -220,37 +272,86 @@ impl Driver {
     }
 
     async fn take(&mut self, letter: Letter) -> Result<(), Error> {
-        let is_for_somebody = letter.reply.is_some();
-        let mut conflicts = 0;
-        let result = loop {
-            let (records, result) = self.tell(letter.input.clone());
-            failpoints::reach("drive.told");
+        let Letter { input, reply } = letter;
+        if reply.is_some() {
+            // Who asks may hear that the disk is full, and then the run is as if nothing was said.
+            self.write().await?;
+        }
+        let is_read = self.is_of_a_read(&input);
+        let result = self.note(input);
+        failpoints::reach("drive.told");
+        if is_read && !self.unwritten.is_urgent {
+            self.unwritten.until.get_or_insert_with(|| Instant::now() + UNWRITTEN_FOR);
+            return Ok(());
+        }
+        let result = match self.append(reply.is_some()).await {
+            Ok(told_again) => told_again.unwrap_or(result),
+            Err(Error::Full(why)) if reply.is_some() => {
+                self.unwritten = Unwritten::default();
+                answer(reply, Err(Error::Full(why)));
+                return self.reload().await;
+            }
+            Err(error) => return Err(error),
+        };
+        failpoints::reach("drive.appended");
+        if reply.is_some() {
+            self.shared.store.durable(self.position).await?;
+            failpoints::reach("drive.durable");
+            answer(reply, result.map(|()| self.run.summary()).map_err(Error::from));
+        }
+        Ok(())
+    }
+
+    /// Whether this is what became of a call that leaves no trace.
+    fn is_of_a_read(&self, input: &Input) -> bool {
+        let Input::Finished { step, .. } = input else { return false };
+        !self.shared.is_stopped() && self.run.only_reads(step)
+    }
+
+    /// Tells the run something; what follows from it is not written yet.
+    fn note(&mut self, input: Input) -> Result<(), Rejected> {
+        let (records, result) = self.tell(input.clone());
+        if let Err(rejected) = &result {
+            debug!(run = %self.run.id(), %rejected, "an input was rejected");
+        }
+        let unwritten = &mut self.unwritten;
+        let is_much = unwritten.records.len() + records.len() > MOST_UNWRITTEN;
+        unwritten.is_urgent |= is_much || !records.iter().all(can_wait);
+        unwritten.records.extend(records);
+        unwritten.inputs.push(input);
+        result
+    }
+
+    /// Appends what was not written yet, if anything; nobody waits for it.
+    async fn write(&mut self) -> Result<(), Error> {
+        if self.unwritten.inputs.is_empty() {
+            return Ok(());
+        }
+        self.append(false).await.map(drop)
+    }
+
+    /// Appends what was not written yet. Where another writer was faster the run is told once more all that it was told
+    /// since; what it says then to the last of it is given.
+    async fn append(&mut self, is_for_somebody: bool) -> Result<Option<Result<(), Rejected>>, Error> {
+        let mut result = None;
+        for _ in 0..=MOST_CONFLICTS {
+            let records = &self.unwritten.records;
             let stops = records.iter().find_map(why_children_stop);
-            let appended = match self.commit(records, is_for_somebody).await {
-                Err(Error::Full(why)) if is_for_somebody => {
-                    // They hear at once that nothing was recorded, and the run is as if nothing was said.
-                    if let Some(reply) = letter.reply {
-                        let _ = reply.send(Err(Error::Full(why)));
-                    }
-                    return self.reload().await;
-                }
-                answer => answer?,
-            };
-            match appended {
+            match self.commit(is_for_somebody).await? {
                 Appended::At(position) => {
                     self.position = self.position.max(position);
+                    self.unwritten = Unwritten::default();
                     if let Some(why) = stops {
                         self.shared.cancel_children(&self.run, why);
                     }
-                    break result.map_err(Error::from);
-                }
-                Appended::Conflict if conflicts < MOST_CONFLICTS => {
-                    conflicts += 1;
-                    self.reload().await?;
+                    return Ok(result);
                 }
                 Appended::Conflict => {
-                    let message = "another writer was faster, again and again";
-                    return Err(Error::Damaged { run: self.run.id(), message: message.to_owned() });
+                    let Unwritten { inputs, .. } = std::mem::take(&mut self.unwritten);
+                    self.reload().await?;
+                    for input in inputs {
+                        result = Some(self.note(input));
+                    }
                 }
                 Appended::Fenced => {
                     return Err(Error::Stopped(
@@ -261,20 +362,9 @@ impl Driver {
                     return Err(Error::Stopped(format!("the store took run {run} for new")));
                 }
             }
-        };
-        if let Err(rejected) = &result {
-            debug!(run = %self.run.id(), %rejected, "an input was rejected");
         }
-        failpoints::reach("drive.appended");
-        if is_for_somebody {
-            self.shared.store.durable(self.position).await?;
-            failpoints::reach("drive.durable");
-        }
-        if let Some(reply) = letter.reply {
-            // Whoever asked may have gone; what was recorded stays.
-            let _ = reply.send(result.map(|()| self.run.summary()));
-        }
-        Ok(())
+        let message = "another writer was faster, again and again";
+        Err(Error::Damaged { run: self.run.id(), message: message.to_owned() })
     }
 
     /// Makes the run what the store says; where the disk is full that cannot be read either.
@@ -289,14 +379,16 @@ impl Driver {
 
     /// Appends facts. Where the disk is full they are kept until there is room, unless somebody waits for an answer: what
     /// became of a call is known to nobody else. If the process ends before, the call is in doubt.
-    async fn commit(&mut self, records: Vec<Record>, is_for_somebody: bool) -> Result<Appended, Error> {
+    async fn commit(&mut self, is_for_somebody: bool) -> Result<Appended, Error> {
         let mut has_warned = false;
         loop {
-            let answer = self.shared.commit(&self.run, records.clone(), None).await;
+            let records = self.unwritten.records.clone();
+            let facts = records.len();
+            let answer = self.shared.commit(&self.run, records, None).await;
             match answer {
                 Err(store::Error::Full(why)) if !is_for_somebody => {
                     if !std::mem::replace(&mut has_warned, true) {
-                        let (run, facts) = (self.run.id(), records.len());
+                        let run = self.run.id();
                         error!(%run, facts, why, "the disk is full: a run waits for room, and keeps what it has to record");
                     }
                     self.wait_for_room().await?;
@@ -386,6 +478,7 @@ impl Driver {
         if new.is_empty() || self.shared.is_stopped() {
             return Ok(());
         }
+        self.write().await?;
         self.shared.store.durable(self.position).await?;
         for child in new {
             failpoints::reach("child.before");
@@ -410,20 +503,45 @@ impl Driver {
         self.run.wake_at().into_iter().chain(soon).min()
     }
 
+    fn new_commands(&self) -> Vec<Command> {
+        let commands = self.run.commands().into_iter();
+        commands.filter(|command| !self.under_way.contains(&command.id())).collect()
+    }
+
     async fn perform_commands(&mut self) -> Result<(), Error> {
         if self.shared.is_stopped() {
             return Ok(());
         }
-        let commands = self.run.commands().into_iter();
-        let new: Vec<Command> = commands.filter(|command| self.under_way.insert(command.id())).collect();
+        let mut new = self.new_commands();
         if new.iter().any(|command| command.needs_durable_intent) {
+            if !self.unwritten.inputs.is_empty() {
+                self.write().await?;
+                // Another writer may have been faster.
+                new = self.new_commands();
+            }
             self.shared.store.durable(self.position).await?;
         }
         for command in new {
             failpoints::reach("drive.perform");
+            self.under_way.insert(command.id());
             self.calls.push(Box::pin(perform(self.shared.clone(), command)));
         }
         Ok(())
+    }
+}
+
+fn answer(to: Option<oneshot::Sender<Result<RunSummary, Error>>>, answer: Result<RunSummary, Error>) {
+    if let Some(to) = to {
+        // Whoever asked may have gone; what was recorded stays.
+        let _ = to.send(answer);
+    }
+}
+
+/// Never, where there is no such point in time.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -446,6 +564,19 @@ async fn perform(shared: Arc<Shared>, command: Command) -> (CallId, Outcome) {
         }
     }
     (command.id(), outcome)
+}
+
+/// Whether a fact may be lost with the process, and is small: it says how far a run has come, and nothing that people or
+/// other runs go by.
+fn can_wait(record: &Record) -> bool {
+    let is_small = |value: &Value| engine::size(value) <= LARGEST_UNWRITTEN;
+    if let Event::StepStarted { inputs, holds: None, .. } = &record.event {
+        return is_small(inputs);
+    }
+    if let Event::StepSucceeded { output, .. } = &record.event {
+        return is_small(output);
+    }
+    matches!(record.event, Event::StepFailed { .. } | Event::StepSkipped { .. })
 }
 
 /// Whether a fact ends what the runs that this one has called were called for.

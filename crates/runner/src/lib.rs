@@ -26,7 +26,7 @@ mod upkeep;
 mod workflows;
 
 pub use clock::Clock;
-pub use ended::Ended;
+pub use ended::{Ended, Ending};
 pub use error::Error;
 pub use executor::Executor;
 pub use guard::{Guard, Intent, Unguarded, Verdict};

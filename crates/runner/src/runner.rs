@@ -12,6 +12,7 @@ use tracing::{info, warn};
 
 use crate::clock::Clock;
 use crate::drive::{self, Letter};
+use crate::ended::End;
 use crate::error::Error;
 use crate::executor::Executor;
 use crate::guard::{Guard, Unguarded};
@@ -461,14 +462,16 @@ impl Shared {
         Ok(mailbox)
     }
 
-    /// Drives a run that [`Shared::enlist`] was called for.
+    /// Drives a run that [`Shared::enlist`] was called for, and gives how it ends.
     pub(crate) fn spawn(
         self: &Arc<Shared>,
         run: Run,
         mailbox: mpsc::Receiver<Letter>,
         position: store::Position,
-    ) {
-        tokio::spawn(drive::drive(self.clone(), run, mailbox, position));
+    ) -> End {
+        let (ended, end) = oneshot::channel();
+        tokio::spawn(drive::drive(self.clone(), run, mailbox, position, ended));
+        end
     }
 
     /// Gives a run up, unless a letter has come in the meantime.

@@ -8,9 +8,10 @@ use expr::{EvalError, Scope};
 use model::{Person, RunId, Timestamp, Trigger, TriggerKind};
 use serde_json::Value;
 use store::{Appended, Dedupe, Position};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 use workflow::Workflow;
 
+use crate::ended::{End, Ending};
 use crate::error::Error;
 use crate::reconcile::Seen;
 use crate::runner::{Runner, Shared};
@@ -31,12 +32,14 @@ pub struct Delivery {
 }
 
 /// What became of an alert. Everything in it is on disk.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Received {
     /// The runs that it started, or that it is a duplicate of.
     pub runs: Vec<Started>,
     /// The workflows that listen here and are not meant for it.
     pub unstarted: Vec<String>,
+    /// The end of its run, where there is one only and its playbook answers with what that gives.
+    pub ending: Option<Ending>,
 }
 
 /// A run that an alert belongs to.
@@ -48,8 +51,23 @@ pub struct Started {
     pub workflow: String,
     /// Whether the run was there already.
     pub is_duplicate: bool,
-    /// How long whoever sent the alert would like to wait for what the run gives.
-    pub respond_within: Option<Duration>,
+}
+
+/// What became of an alert that is not on disk yet.
+#[derive(Default)]
+struct TakenIn {
+    received: Received,
+    /// What has to be on disk.
+    position: Position,
+    /// Whether a playbook had no room for it.
+    is_busy: bool,
+}
+
+/// A run that was made, or found.
+pub(crate) struct Created {
+    pub(crate) started: Started,
+    position: Position,
+    end: Option<End>,
 }
 
 /// Whether one of a workflow's triggers takes the alert. It starts one run, however many of them do.
@@ -104,17 +122,26 @@ impl Runner {
     /// It is done to its end also when whoever asked for it has gone.
     pub async fn receive(&self, delivery: Delivery) -> Result<Received, Error> {
         let runner = self.clone();
-        see_through(async move { runner.take_in(delivery).await }).await
+        see_through(async move {
+            let TakenIn { mut received, mut position, is_busy } = runner.take_in(delivery).await?;
+            if let Some(ending) = &mut received.ending {
+                position = position.max(ending.give_a_moment().await);
+            }
+            failpoints::reach("receive.appended");
+            runner.shared.store.durable(position).await?;
+            failpoints::reach("receive.durable");
+            if is_busy { Err(Error::Busy) } else { Ok(received) }
+        })
+        .await
     }
 
-    async fn take_in(&self, delivery: Delivery) -> Result<Received, Error> {
+    async fn take_in(&self, delivery: Delivery) -> Result<TakenIn, Error> {
         failpoints::reach("receive.arrived");
-        let mut received = Received::default();
-        let mut last = Position::default();
+        let mut taken_in = TakenIn::default();
         let reconciling = self.shared.reconciling.as_ref();
         let alert_id = reconciling.and_then(|it| it.id_of(&delivery.path, &delivery.alert));
         let start = Start { trigger: delivery.trigger, alert: delivery.alert, turn: None };
-        let (mut scope, mut is_busy) = (None, false);
+        let mut scope = None;
         let workflows = self.workflows();
         for (workflow, triggers) in workflows.listening(&delivery.path) {
             // What listens on a hook reads the alert under the same root.
@@ -122,7 +149,7 @@ impl Runner {
             let in_vain = match holds(&triggers, scope) {
                 Ok(true) => None,
                 Ok(false) => {
-                    received.unstarted.push(workflow.name.clone());
+                    taken_in.received.unstarted.push(workflow.name.clone());
                     continue;
                 }
                 Err(error) => {
@@ -131,23 +158,24 @@ impl Runner {
                 }
             };
             let admitted = self.admit(workflow, &start, scope, in_vain, alert_id.as_deref()).await;
-            let (started, position) = match admitted {
+            let Created { started, position, end } = match admitted {
                 Ok(admitted) => admitted,
                 Err(Error::Busy) => {
                     // That one playbook has no room keeps the alert from no other.
-                    is_busy = true;
+                    taken_in.is_busy = true;
                     continue;
                 }
                 Err(error) => return Err(error),
             };
-            last = last.max(position);
+            taken_in.position = taken_in.position.max(position);
             let respond_within = triggers.iter().filter_map(|trigger| trigger.respond_within).max();
-            received.runs.push(Started { respond_within, ..started });
+            taken_in.received.ending = respond_within.map(|within| Ending::of(end, within));
+            taken_in.received.runs.push(started);
         }
-        failpoints::reach("receive.appended");
-        self.shared.store.durable(last).await?;
-        failpoints::reach("receive.durable");
-        if is_busy { Err(Error::Busy) } else { Ok(received) }
+        if taken_in.received.runs.len() > 1 {
+            taken_in.received.ending = None;
+        }
+        Ok(taken_in)
     }
 
     /// Starts the run of an alert, or adds the alert to the run that exists for it. One that came before, on this way or the
@@ -159,7 +187,7 @@ impl Runner {
         scope: &Scope,
         in_vain: Option<String>,
         alert_id: Option<&str>,
-    ) -> Result<(Started, Position), Error> {
+    ) -> Result<Created, Error> {
         let recognised = self.shared.reconciling.as_ref().zip(alert_id);
         let seat = match recognised {
             None => None,
@@ -167,12 +195,13 @@ impl Runner {
                 Seen::Never(seat) => Some(seat),
                 Seen::In(run) => {
                     let workflow = workflow.name.clone();
-                    let started = Started { run, workflow, is_duplicate: true, respond_within: None };
-                    return Ok((started, Position::LATEST));
+                    let started = Started { run, workflow, is_duplicate: true };
+                    return Ok(Created { started, position: Position::LATEST, end: None });
                 }
             },
         };
-        let (started, position) = self.create(new_id(), workflow, start.clone(), scope, in_vain).await?;
+        let created = self.create(new_id(), workflow, start.clone(), scope, in_vain).await?;
+        let started = &created.started;
         if started.is_duplicate
             && let Err(error @ (Error::Busy | Error::Full(_) | Error::Stopped(_))) =
                 self.join(started.run, start).await
@@ -187,7 +216,7 @@ impl Runner {
             info!(run = %started.run, workflow = %workflow.name, alert = id, "an alert that did not come was found");
             reconciling.found(&workflow.name, id, start, started.run, started.is_duplicate);
         }
-        Ok((started, position))
+        Ok(created)
     }
 
     /// Adds an alert to the run that exists for it; on disk when it returns. That the run cannot take it is logged: there
@@ -231,9 +260,9 @@ impl Runner {
         see_through(async move {
             let start = Start { trigger, alert, turn: None };
             let scope = start_scope(&workflow, &start);
-            let (started, position) = runner.create(new_id(), &workflow, start, &scope, None).await?;
-            runner.shared.store.durable(position).await?;
-            Ok(started)
+            let created = runner.create(new_id(), &workflow, start, &scope, None).await?;
+            runner.shared.store.durable(created.position).await?;
+            Ok(created.started)
         })
         .await
     }
@@ -261,8 +290,8 @@ impl Runner {
             Ok(false) => return Ok(()),
             Err(error) => Some(error.message),
         };
-        let (_, position) = self.create(new_id(), workflow, start, &scope, in_vain).await?;
-        Ok(self.shared.store.durable(position).await?)
+        let created = self.create(new_id(), workflow, start, &scope, in_vain).await?;
+        Ok(self.shared.store.durable(created.position).await?)
     }
 
     pub(crate) async fn create(
@@ -272,7 +301,7 @@ impl Runner {
         mut start: Start,
         scope: &Scope,
         in_vain: Option<String>,
-    ) -> Result<(Started, Position), Error> {
+    ) -> Result<Created, Error> {
         let shared = &self.shared;
         let now = shared.clock.now();
         if model::is_deeper_than(&start.alert, model::DEEPEST_FROM_OUTSIDE) {
@@ -290,23 +319,18 @@ impl Runner {
             Some(message) => Run::start_in_vain(id, workflow.clone(), start, message, now),
         };
         let answer = shared.commit(&run, records, dedupe).await;
-        let started = |run, is_duplicate| Started {
-            run,
-            workflow: workflow.name.clone(),
-            is_duplicate,
-            respond_within: None,
-        };
+        let started = |run, is_duplicate| Started { run, workflow: workflow.name.clone(), is_duplicate };
         match answer {
             Ok(Appended::At(position)) => {
-                info!(run = %id, workflow = %workflow.name, "run started");
+                debug!(run = %id, workflow = %workflow.name, "run started");
                 shared.metrics.started.add([&workflow.name, trigger.as_str()]);
                 seat.is_kept = true;
-                shared.spawn(run, mailbox, position);
-                Ok((started(id, false), position))
+                let end = Some(shared.spawn(run, mailbox, position));
+                Ok(Created { started: started(id, false), position, end })
             }
             Ok(Appended::Duplicate(first)) => {
                 info!(run = %first, workflow = %workflow.name, "duplicate alert");
-                Ok((started(first, true), Position::LATEST))
+                Ok(Created { started: started(first, true), position: Position::LATEST, end: None })
             }
             Ok(Appended::Conflict | Appended::Fenced) => {
                 shared.stop("another worker has taken over the runs of this one");

@@ -75,20 +75,20 @@ pub(crate) async fn receive(
     let is_named = app.settings.hooks.contains_key(&path) || app.runner.workflows().has_hook(&path);
     let received = take_in(&app, path.clone(), request).await;
     app.metrics.count(Some(path.as_str()).filter(|_| is_named), &received);
-    let received = received?;
-    Ok(match outcome(&app, &received).await {
+    let mut received = received?;
+    Ok(match outcome(&app, &mut received).await {
         Some(outcome) => Json(outcome).into_response(),
         None => (StatusCode::ACCEPTED, Json(Receipt::from(received))).into_response(),
     })
 }
 
-/// What the run of an alert gave, where its playbook answers with that, the alert has one run only, and it ends in time.
-/// The alert is on disk: whatever goes wrong here, it is not for the sender to send it again.
-async fn outcome(app: &Shared, received: &Received) -> Option<Outcome> {
+/// What the run of an alert gave, where its playbook answers with that and it ends in time. The alert is on disk: whatever
+/// goes wrong here, it is not for the sender to send it again.
+async fn outcome(app: &Shared, received: &mut Received) -> Option<Outcome> {
+    let ending = received.ending.take()?;
     let [started] = received.runs.as_slice() else { return None };
-    let within = started.respond_within?;
     let _seat = app.waiting.try_acquire().ok()?;
-    let ended = app.runner.ended(started.run, within).await;
+    let ended = app.runner.end_of(started.run, ending).await;
     let ended = ended.inspect_err(|error| warn!(run = %started.run, %error, "the end of a run was not seen"));
     let Ended { status, outputs, error } = ended.ok()??;
     Some(Outcome { started: started.clone().into(), status, outputs, error })
@@ -198,7 +198,7 @@ impl From<Received> for Receipt {
 
 impl From<runner::Started> for Started {
     fn from(started: runner::Started) -> Started {
-        let runner::Started { run, workflow, is_duplicate, respond_within: _ } = started;
+        let runner::Started { run, workflow, is_duplicate } = started;
         Started { run, workflow, duplicate: is_duplicate }
     }
 }
