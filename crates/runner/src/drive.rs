@@ -5,41 +5,33 @@
 //! does anybody wait for the disk: what was only read is read again. So what was read is not even appended at once, but
 //! with what follows.
 
+mod committed;
+mod written;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{CallId, Child, Command, Input, Rejected, Run, Verdict};
+use engine::{CallId, Child, Command, Input, Run, Verdict};
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
-use model::{Event, Outcome, Record, RunId, RunSummary, StepKey, Timestamp};
-use serde_json::Value;
-use store::{Append, Appended, Dedupe, Position};
+use model::{Outcome, RunId, RunSummary, Timestamp};
+use store::Position;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use crate::ended::Ended;
 use crate::error::Error;
-use crate::runner::{Shared, Update};
+use crate::runner::Shared;
+use written::Unwritten;
 
-const MOST_CONFLICTS: u32 = 8;
 /// How long a run is left alone that could not be loaded, or whose task panicked.
 const AFTER_A_FAILURE: Duration = Duration::from_secs(60);
 /// After how long a run that could not be made is tried again.
 const WHILE_BUSY: Duration = Duration::from_secs(1);
-
-/// For so long facts of calls that only read wait for others, while a call is under way: whoever looks at the run hardly
-/// notices.
-const UNWRITTEN_FOR: Duration = Duration::from_millis(100);
-/// So many of them wait, and none with a larger value: an append has to fit into the store.
-const MOST_UNWRITTEN: usize = 64;
-const LARGEST_UNWRITTEN: usize = 64 << 10;
-
-/// How often it is looked whether a full disk has room again.
-const WHILE_DISK_IS_FULL: Duration = Duration::from_secs(1);
 
 /// What a run is told, and who waits for the answer.
 pub(crate) struct Letter {
@@ -110,18 +102,6 @@ enum Kept {
     /// It counts as under way until the run is told: it must not be made again.
     Ended(CallId, Outcome),
     Letter(Letter),
-}
-
-/// What the run knows and the store does not.
-#[derive(Default)]
-struct Unwritten {
-    records: Vec<Record>,
-    /// What the run was told, should it have to be told again.
-    inputs: Vec<Input>,
-    /// Whether some of it cannot wait for what follows.
-    is_urgent: bool,
-    /// When it has to be written at the latest.
-    until: Option<Instant>,
 }
 
 struct Driver {
@@ -271,176 +251,6 @@ impl Driver {
         Ok(self.shared.retire(run, &mut self.mailbox))
     }
 
-    async fn take(&mut self, letter: Letter) -> Result<(), Error> {
-        let Letter { input, reply } = letter;
-        if reply.is_some() {
-            // Who asks may hear that the disk is full, and then the run is as if nothing was said.
-            self.write().await?;
-        }
-        let is_read = self.is_of_a_read(&input);
-        let result = self.note(input);
-        failpoints::reach("drive.told");
-        if is_read && !self.unwritten.is_urgent {
-            self.unwritten.until.get_or_insert_with(|| Instant::now() + UNWRITTEN_FOR);
-            return Ok(());
-        }
-        let result = match self.append(reply.is_some()).await {
-            Ok(told_again) => told_again.unwrap_or(result),
-            Err(Error::Full(why)) if reply.is_some() => {
-                self.unwritten = Unwritten::default();
-                answer(reply, Err(Error::Full(why)));
-                return self.reload().await;
-            }
-            Err(error) => return Err(error),
-        };
-        failpoints::reach("drive.appended");
-        if reply.is_some() {
-            self.shared.store.durable(self.position).await?;
-            failpoints::reach("drive.durable");
-            answer(reply, result.map(|()| self.run.summary()).map_err(Error::from));
-        }
-        Ok(())
-    }
-
-    /// Whether this is what became of a call that leaves no trace.
-    fn is_of_a_read(&self, input: &Input) -> bool {
-        let Input::Finished { step, .. } = input else { return false };
-        !self.shared.is_stopped() && self.run.only_reads(step)
-    }
-
-    /// Tells the run something; what follows from it is not written yet.
-    fn note(&mut self, input: Input) -> Result<(), Rejected> {
-        let (records, result) = self.tell(input.clone());
-        if let Err(rejected) = &result {
-            debug!(run = %self.run.id(), %rejected, "an input was rejected");
-        }
-        let unwritten = &mut self.unwritten;
-        let is_much = unwritten.records.len() + records.len() > MOST_UNWRITTEN;
-        unwritten.is_urgent |= is_much || !records.iter().all(can_wait);
-        unwritten.records.extend(records);
-        unwritten.inputs.push(input);
-        result
-    }
-
-    /// Appends what was not written yet, if anything; nobody waits for it.
-    async fn write(&mut self) -> Result<(), Error> {
-        if self.unwritten.inputs.is_empty() {
-            return Ok(());
-        }
-        self.append(false).await.map(drop)
-    }
-
-    /// Appends what was not written yet. Where another writer was faster the run is told once more all that it was told
-    /// since; what it says then to the last of it is given.
-    async fn append(&mut self, is_for_somebody: bool) -> Result<Option<Result<(), Rejected>>, Error> {
-        let mut result = None;
-        for _ in 0..=MOST_CONFLICTS {
-            let records = &self.unwritten.records;
-            let stops = records.iter().find_map(why_children_stop);
-            match self.commit(is_for_somebody).await? {
-                Appended::At(position) => {
-                    self.position = self.position.max(position);
-                    self.unwritten = Unwritten::default();
-                    if let Some(why) = stops {
-                        self.shared.cancel_children(&self.run, why);
-                    }
-                    return Ok(result);
-                }
-                Appended::Conflict => {
-                    let Unwritten { inputs, .. } = std::mem::take(&mut self.unwritten);
-                    self.reload().await?;
-                    for input in inputs {
-                        result = Some(self.note(input));
-                    }
-                }
-                Appended::Fenced => {
-                    return Err(Error::Stopped(
-                        "another worker has taken over the runs of this one".to_owned(),
-                    ));
-                }
-                Appended::Duplicate(run) => {
-                    return Err(Error::Stopped(format!("the store took run {run} for new")));
-                }
-            }
-        }
-        let message = "another writer was faster, again and again";
-        Err(Error::Damaged { run: self.run.id(), message: message.to_owned() })
-    }
-
-    /// Makes the run what the store says; where the disk is full that cannot be read either.
-    async fn reload(&mut self) -> Result<(), Error> {
-        loop {
-            match load(&self.shared, self.run.id()).await {
-                Err(Error::Full(_)) => self.wait_for_room().await?,
-                loaded => return loaded.map(|run| self.run = run),
-            }
-        }
-    }
-
-    /// Appends facts. Where the disk is full they are kept until there is room, unless somebody waits for an answer: what
-    /// became of a call is known to nobody else. If the process ends before, the call is in doubt.
-    async fn commit(&mut self, is_for_somebody: bool) -> Result<Appended, Error> {
-        let mut has_warned = false;
-        loop {
-            let records = self.unwritten.records.clone();
-            let facts = records.len();
-            let answer = self.shared.commit(&self.run, records, None).await;
-            match answer {
-                Err(store::Error::Full(why)) if !is_for_somebody => {
-                    if !std::mem::replace(&mut has_warned, true) {
-                        let run = self.run.id();
-                        error!(%run, facts, why, "the disk is full: a run waits for room, and keeps what it has to record");
-                    }
-                    self.wait_for_room().await?;
-                }
-                answer => return Ok(answer?),
-            }
-        }
-    }
-
-    /// Waits until it is worth another try. Calls that are under way go on meanwhile, and who asks is told.
-    async fn wait_for_room(&mut self) -> Result<(), Error> {
-        let pause = tokio::time::sleep(WHILE_DISK_IS_FULL);
-        tokio::pin!(pause);
-        let mut stopped = self.shared.stopped();
-        loop {
-            let letter = tokio::select! {
-                () = &mut pause => return Ok(()),
-                Ok(why) = stopped.wait_for(Option::is_some) => {
-                    return Err(Error::Stopped(why.clone().unwrap_or_default()));
-                }
-                Some((call, outcome)) = self.calls.next() => {
-                    self.kept.push_back(Kept::Ended(call, outcome));
-                    continue;
-                }
-                Some(letter) = self.mailbox.recv() => letter,
-            };
-            match letter.reply {
-                Some(reply) => {
-                    let full = "the disk of the store is full, and this run waits for room".to_owned();
-                    // Whoever asked may have gone.
-                    let _ = reply.send(Err(Error::Full(full)));
-                }
-                None => self.kept.push_back(Kept::Letter(letter)),
-            }
-        }
-    }
-
-    /// Once the runner stops, only what became of calls is recorded: what would follow is for the next process.
-    fn tell(&mut self, input: Input) -> (Vec<Record>, Result<(), Rejected>) {
-        let now = self.shared.clock.now();
-        if self.shared.is_stopped()
-            && let Input::Finished { step, attempt, outcome } = input
-        {
-            return self.run.note(step, attempt, outcome, now);
-        }
-        if self.shared.is_stopped() && matches!(input, Input::Looked { .. }) {
-            // The next process looks again.
-            return (Vec::new(), Ok(()));
-        }
-        self.run.handle(input, now)
-    }
-
     /// Asks for all that may not be done before somebody has said so. What has to wait is asked for again when the
     /// ledger changes.
     async fn clear(&mut self) -> Result<(), Error> {
@@ -514,7 +324,7 @@ impl Driver {
         }
         let mut new = self.new_commands();
         if new.iter().any(|command| command.needs_durable_intent) {
-            if !self.unwritten.inputs.is_empty() {
+            if !self.unwritten.is_empty() {
                 self.write().await?;
                 // Another writer may have been faster.
                 new = self.new_commands();
@@ -527,13 +337,6 @@ impl Driver {
             self.calls.push(Box::pin(perform(self.shared.clone(), command)));
         }
         Ok(())
-    }
-}
-
-fn answer(to: Option<oneshot::Sender<Result<RunSummary, Error>>>, answer: Result<RunSummary, Error>) {
-    if let Some(to) = to {
-        // Whoever asked may have gone; what was recorded stays.
-        let _ = to.send(answer);
     }
 }
 
@@ -564,113 +367,4 @@ async fn perform(shared: Arc<Shared>, command: Command) -> (CallId, Outcome) {
         }
     }
     (command.id(), outcome)
-}
-
-/// Whether a fact may be lost with the process, and is small: it says how far a run has come, and nothing that people or
-/// other runs go by.
-fn can_wait(record: &Record) -> bool {
-    let is_small = |value: &Value| engine::size(value) <= LARGEST_UNWRITTEN;
-    if let Event::StepStarted { inputs, holds: None, .. } = &record.event {
-        return is_small(inputs);
-    }
-    if let Event::StepSucceeded { output, .. } = &record.event {
-        return is_small(output);
-    }
-    matches!(record.event, Event::StepFailed { .. } | Event::StepSkipped { .. })
-}
-
-/// Whether a fact ends what the runs that this one has called were called for.
-fn why_children_stop(record: &Record) -> Option<&'static str> {
-    if matches!(record.event, Event::RunTimedOut) {
-        return Some("took longer than it may");
-    }
-    matches!(record.event, Event::RunCancelled { .. }).then_some("was cancelled")
-}
-
-/// The step whose effect this fact has undone.
-fn undone(event: &Event) -> Option<&StepKey> {
-    if let Event::StepSucceeded { step, .. } = event { Some(step).filter(|step| step.is_undo) } else { None }
-}
-
-fn is_notable(record: &Record) -> bool {
-    let is_other = matches!(
-        record.event,
-        Event::StepInDoubt { .. }
-            | Event::ApprovalRequested { .. }
-            | Event::ApprovalDecided { .. }
-            | Event::Resolved { .. }
-            | Event::StepJoined { .. }
-            | Event::UndoDue { .. }
-            | Event::LetGo { .. }
-            | Event::AlarmRaised { .. }
-            | Event::RunCancelled { .. }
-    );
-    is_other || undone(&record.event).is_some()
-}
-
-/// What an operator wants to find in the log: what people are asked, and what they say.
-fn note(run: &Run, record: &Record) {
-    let (run, workflow) = (run.id(), &run.workflow().name);
-    if let Event::StepInDoubt { step, failure } = &record.event {
-        warn!(%run, workflow, %step, class = %failure.class, "a step is in doubt");
-    } else if let Event::ApprovalRequested { step, .. } = &record.event {
-        info!(%run, workflow, %step, "an approval is asked for");
-    } else if let Event::ApprovalDecided { step, decision, by, .. } = &record.event {
-        info!(%run, workflow, %step, ?decision, by = by.name, "an approval was decided");
-    } else if let Event::Resolved { step, resolution, by, .. } = &record.event {
-        info!(%run, workflow, %step, ?resolution, by = by.name, "a step was resolved");
-    } else if let Event::StepJoined { step, by, target, .. } = &record.event {
-        info!(%run, workflow, %step, %by, target, "contained already");
-    } else if let Event::UndoDue { step, .. } = &record.event {
-        info!(%run, workflow, %step, "an undo is due");
-    } else if let Event::LetGo { step, .. } = &record.event {
-        info!(%run, workflow, %step, "not held any more");
-    } else if let Event::AlarmRaised { step, message } = &record.event {
-        error!(%run, workflow, %step, why = message, "what was contained cannot be undone");
-    } else if let Event::RunCancelled { by, .. } = &record.event {
-        info!(%run, workflow, by = by.name, "a run was cancelled");
-    } else if let Some(step) = undone(&record.event) {
-        info!(%run, workflow, %step, "undone");
-    }
-}
-
-impl Shared {
-    /// Appends facts together with the row that follows from them.
-    pub(crate) async fn commit(
-        self: &Arc<Shared>,
-        run: &Run,
-        records: Vec<Record>,
-        dedupe: Option<Dedupe>,
-    ) -> Result<Appended, store::Error> {
-        if records.is_empty() {
-            return Ok(Appended::At(Position::default()));
-        }
-        let summary = run.summary();
-        let next_seq = summary.next_seq;
-        let notable: Vec<Record> = records.iter().filter(|record| is_notable(record)).cloned().collect();
-        let waits_for_people = !summary.waiting.is_empty();
-        let held = summary.containments.clone();
-        let records_alarm = records.iter().any(|record| matches!(record.event, Event::AlarmRaised { .. }));
-        let ends = records.iter().any(|record| matches!(record.event, Event::RunFinished { .. }));
-        let append = Append { records, summary, dedupe, fence: Some(self.fence) };
-        let answers = self.store.append(vec![append]).await?;
-        let Some(answer) = answers.into_iter().next() else {
-            return Err(store::Error::Broken("the store gave no answer".to_owned()));
-        };
-        if matches!(answer, Appended::At(_)) {
-            notable.iter().for_each(|record| note(run, record));
-            self.metrics.note(run.id(), waits_for_people);
-            if records_alarm {
-                failpoints::reach("alarm.raised");
-            }
-            self.settle_ledger(run.id(), &run.workflow().name, &held);
-            // Nobody may be listening.
-            let _ = self.updates.send(Update { run: run.id(), next_seq });
-        }
-        if matches!(answer, Appended::At(_)) && ends {
-            self.metrics.finished(&run.workflow().name, run.status());
-            info!(run = %run.id(), workflow = %run.workflow().name, status = run.status().as_str(), "run finished");
-        }
-        Ok(answer)
-    }
 }

@@ -21,6 +21,7 @@ mod held;
 mod overload;
 mod recovery;
 mod stopping;
+mod written;
 
 const NODES: [&str; 10] = [
     "node: isolate\nsummary: x\neffect: disrupt\non_doubt: ask\nrequest: { method: GET, path: / }\ntarget: \"host/{{ inputs.on }}\"\nundo: { uses: release, with: { on: \"{{ inputs.on }}\" } }\ninputs:\n  on: { type: string, required: true, summary: x }\n",

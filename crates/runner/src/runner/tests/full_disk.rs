@@ -1,5 +1,5 @@
 //! The disk is full for a while: nothing is lost that was seen, nobody is told what is not recorded, and all goes on
-//! without a restart.
+//! without a restart. And another writer is faster.
 
 use std::io::Write;
 use std::sync::atomic::AtomicBool;
@@ -17,6 +17,8 @@ struct Filling {
     has_failed: AtomicBool,
     /// Whether what is known to be there already is said all the same.
     tells_duplicates: AtomicBool,
+    /// How many appends to runs that exist find that another writer was faster.
+    contested: AtomicUsize,
 }
 
 impl Filling {
@@ -32,6 +34,11 @@ impl Store for Filling {
         if self.is_full.load(Ordering::SeqCst) && !(is_known && self.tells_duplicates.load(Ordering::SeqCst))
         {
             return Err(store::Error::Full("no space left on device".to_owned()));
+        }
+        let is_new = appends.iter().any(|append| append.expected_seq() == 0);
+        let is_contested = |left: usize| left.checked_sub(1).filter(|_| !is_new);
+        if self.contested.fetch_update(Ordering::SeqCst, Ordering::SeqCst, is_contested).is_ok() {
+            return Ok(vec![Appended::Conflict; appends.len()]);
         }
         self.inner.append(appends).await
     }
@@ -200,4 +207,15 @@ async fn a_store_that_fails_while_nobody_uses_it_stops_the_server() {
     assert!(tokio::time::timeout(Duration::from_secs(60), &mut stopped).await.is_err());
     store.has_failed.store(true, Ordering::SeqCst);
     assert_eq!(stopped.await, "the store failed: the index failed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_whose_facts_come_too_late_is_told_again_and_makes_no_call_twice() {
+    let store = Arc::new(Filling::default());
+    let bench = Bench::over(store.clone(), &[super::written::THREE], Scripted::default()).await;
+    store.contested.store(3, Ordering::SeqCst);
+    let run = bench.post("1", 12).await.runs[0].run;
+    bench.until(run, RunStatus::Succeeded).await;
+    assert_eq!(store.contested.load(Ordering::SeqCst), 0);
+    assert_eq!(bench.executor.calls.load(Ordering::SeqCst), 3);
 }
