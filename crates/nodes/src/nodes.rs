@@ -1,5 +1,6 @@
 //! Performs calls: one function from a node and its inputs to what became of it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -119,7 +120,7 @@ impl Nodes {
         let connection = self.connection(manifest, call.connection)?;
         let inputs = request::check_inputs(&manifest.inputs, call.inputs)?;
         let base = connection.rendered.base(manifest.connection.is_some());
-        let prepared = request::build(request, &inputs, call.call, &base)?;
+        let prepared = request::build(request, &inputs, call.call, base)?;
         let is_read = manifest.effect == Some(Effect::Read);
         Ok((connection, Ready { request, inputs, call: call.call, prepared, is_read }))
     }
@@ -216,8 +217,10 @@ impl Ready<'_> {
     }
 
     fn read(&self, connection: &Connection, exchange: &Exchange) -> Outcome {
-        let mut public = connection.rendered.public.clone();
-        if let (Value::Object(public), Some(lifetime)) = (&mut public, exchange.token_lifetime) {
+        let mut public = Cow::Borrowed(&connection.rendered.public);
+        if let Some(lifetime) = exchange.token_lifetime
+            && let Value::Object(public) = public.to_mut()
+        {
             public.insert("token_lifetime_s".to_owned(), lifetime.as_secs().into());
         }
         let called = connection::called(&self.prepared);

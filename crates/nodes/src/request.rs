@@ -10,10 +10,10 @@ use expr::{EvalError, Scope, ValueTemplate};
 use model::{Failure, FailureClass};
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use workflow::{Input, Request};
 
-pub(crate) use url::{Base, url_shown};
+pub(crate) use url::{Base, Root, url_shown};
 
 /// Headers that the transport and the connection set, never a node.
 const OURS: [&str; 7] =
@@ -58,7 +58,8 @@ pub(crate) fn build(
     call: &Value,
     base: &Base,
 ) -> Result<Prepared, Failure> {
-    let scope = Scope::new(json!({ "inputs": inputs, "call": call }));
+    let roots = [("inputs".to_owned(), inputs.clone()), ("call".to_owned(), call.clone())];
+    let scope = Scope::new(Value::Object(Map::from_iter(roots)));
     let method = request.method.eval_text(&scope).map_err(|error| unmade(&error))?;
     let method =
         Method::from_bytes(method.as_bytes()).map_err(|_| refused(format!("`{method}` is not a method")))?;

@@ -87,7 +87,7 @@ impl Answer {
             Body::Json(json) => ("json", json.clone()),
             Body::Text(text) => ("text", text.clone().into()),
         };
-        json!({ "status": self.status, "headers": self.headers, key: body })
+        object([("status", self.status.into()), ("headers", self.headers.clone().into()), (key, body)])
     }
 
     fn header(&self, name: &str) -> Option<&str> {
@@ -205,14 +205,22 @@ fn add_shape(template: &ValueTemplate, answer: &Answer, scope: &mut Scope) {
 }
 
 fn scope(answer: &Answer, reading: &Reading<'_>) -> Scope {
-    Scope::new(json!({
-        "inputs": reading.inputs,
-        "call": reading.call,
-        "connection": reading.connection,
-        "response": answer.to_json(),
-        "phase": reading.phase.as_str(),
-        "empty": { "list": [], "object": {}, "text": "" },
-    }))
+    Scope::new(object([
+        ("inputs", reading.inputs.clone()),
+        ("call", reading.call.clone()),
+        ("connection", reading.connection.clone()),
+        ("response", answer.to_json()),
+        ("phase", reading.phase.as_str().into()),
+        (
+            "empty",
+            object([("list", Value::Array(Vec::new())), ("object", Map::new().into()), ("text", "".into())]),
+        ),
+    ]))
+}
+
+/// An object of values that are there already: cheaper than `json!`, which serializes what it is given.
+fn object<const N: usize>(entries: [(&str, Value); N]) -> Value {
+    entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 /// The first rule that holds; one that reads what is not there does not.

@@ -42,6 +42,9 @@ impl Scrubber {
 
     /// The answer without the secrets; before it is read, so that no message can hold a cut one.
     pub(crate) fn answer(&self, mut answer: Answer) -> Answer {
+        if self.needles.is_empty() {
+            return answer;
+        }
         for value in answer.headers.values_mut().filter(|value| self.is_in(value)) {
             *value = self.value(value);
         }
@@ -55,6 +58,9 @@ impl Scrubber {
 
     /// The outcome without the secrets.
     pub(crate) fn outcome(&self, outcome: Outcome) -> Outcome {
+        if self.needles.is_empty() {
+            return outcome;
+        }
         match outcome {
             Outcome::Succeeded(output) if self.is_in(&output) => {
                 Outcome::Succeeded(Arc::new(self.value(&output)))

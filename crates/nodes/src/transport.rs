@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::HeaderMap;
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, HeaderName};
 use serde_json::{Map, Value};
 
 use crate::outcome::End;
@@ -152,14 +152,21 @@ const SECRET_HEADERS: [&str; 10] = [
     "token",
 ];
 
+/// Nearly every answer has them.
+const PLAIN_HEADERS: [HeaderName; 3] = [CONTENT_TYPE, CONTENT_LENGTH, DATE];
+
 /// The headers of an answer that steps may see: not those that hand a secret out.
 fn readable_headers(headers: &HeaderMap) -> Map<String, Value> {
     let mut readable = Map::new();
     let is_secret = |name: &str| SECRET_HEADERS.iter().any(|word| name.contains(word));
-    for name in headers.keys().filter(|name| !is_secret(name.as_str())) {
-        let values: Vec<_> =
-            headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
-        readable.insert(name.as_str().to_owned(), values.join(", ").into());
+    let is_plain = |name: &HeaderName| PLAIN_HEADERS.contains(name) || !is_secret(name.as_str());
+    for name in headers.keys().filter(|name| is_plain(name)) {
+        let mut text = String::new();
+        for value in headers.get_all(name) {
+            text.extend((!text.is_empty()).then_some(", "));
+            text.push_str(&String::from_utf8_lossy(value.as_bytes()));
+        }
+        readable.insert(name.as_str().to_owned(), text.into());
     }
     readable
 }

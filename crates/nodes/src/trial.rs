@@ -14,7 +14,7 @@ use workflow::{Action, Manifest, Request};
 use crate::connection::rendered::{Entry, Rendered, TokenEntry, render};
 use crate::connection::{called, login};
 use crate::recipe::Recipe;
-use crate::request::{self, Base};
+use crate::request::{self, Base, Root};
 use crate::reshape;
 use crate::response::{self, Answer, Phase, Reading};
 use crate::settings::{ConnectionSettings, Secret};
@@ -124,7 +124,10 @@ fn node_test(manifest: &Manifest, recipe: Option<&Recipe>, test: &NodeTest) -> R
         return Err("only a node with a `request` or with `native` has tests".to_owned());
     };
     let call = test.call.as_ref().unwrap_or(&CALL);
-    let base = if manifest.connection.is_some() { Base::Below(SOMEWHERE.to_owned()) } else { Base::Anywhere };
+    let base = match manifest.connection {
+        Some(_) => Base::Below(Root::parse(SOMEWHERE)?),
+        None => Base::Anywhere,
+    };
     let built = request::check_inputs(&manifest.inputs, &given)
         .and_then(|inputs| request::build(request, &inputs, call, &base).map(|prepared| (inputs, prepared)));
     let (inputs, prepared) = match built {

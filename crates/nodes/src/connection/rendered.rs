@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::Error;
 use crate::connection::sensitive;
 use crate::recipe::{Credential, Login, Recipe, TokenLogin};
-use crate::request::{Base, Prepared, header_name, url_shown};
+use crate::request::{Base, Prepared, Root, header_name, url_shown};
 use crate::scrub::Scrubber;
 use crate::settings::{ConnectionSettings, Secret};
 
@@ -21,10 +21,10 @@ use crate::settings::{ConnectionSettings, Secret};
 pub(crate) struct Rendered {
     pub(crate) name: String,
     pub(crate) recipe: Option<Arc<Recipe>>,
-    /// The URL that the operator gave.
-    pub(crate) root: String,
-    /// Where the paths of the product's nodes begin.
-    pub(crate) api: String,
+    /// Where the product's own nodes may call.
+    own: Base,
+    /// Where nodes that bring their URL may call.
+    other: Base,
     /// What may be shown of the connection.
     pub(crate) public: Value,
     pub(crate) entry: Entry,
@@ -57,8 +57,8 @@ impl Rendered {
         Rendered {
             name: String::new(),
             recipe: None,
-            root: String::new(),
-            api: String::new(),
+            own: Base::Anywhere,
+            other: Base::Anywhere,
             public: json!({}),
             entry: Entry::Headers(HeaderMap::new()),
             scrubber: Scrubber::default(),
@@ -66,12 +66,8 @@ impl Rendered {
     }
 
     /// Where a node may call: one of the product's own, or one that brings its URL.
-    pub(crate) fn base(&self, is_of_product: bool) -> Base {
-        match self.recipe {
-            None => Base::Anywhere,
-            Some(_) if is_of_product => Base::Below(self.api.clone()),
-            Some(_) => Base::BelowOrWhole(self.root.clone()),
-        }
+    pub(crate) fn base(&self, is_of_product: bool) -> &Base {
+        if is_of_product { &self.own } else { &self.other }
     }
 }
 
@@ -85,9 +81,13 @@ pub(crate) fn render(
     let unusable = |problem: String| Error::Unusable { connection: name.to_owned(), problem };
     let url = settings.url.as_ref().or(recipe.url.as_ref());
     let url = url.ok_or_else(|| unusable("it has no URL".to_owned()))?;
-    let root = Base::check(url)
-        .map_err(|problem| unusable(format!("the URL `{}` cannot be used: {problem}", url_shown(url))))?;
-    let api = if root.ends_with(&recipe.base) { root.clone() } else { format!("{root}{}", recipe.base) };
+    let cannot =
+        |problem: String| unusable(format!("the URL `{}` cannot be used: {problem}", url_shown(url)));
+    let root = Root::parse(url).map_err(cannot)?;
+    let api = match root.as_str() {
+        whole if whole.ends_with(&recipe.base) => root.clone(),
+        part => Root::parse(&format!("{part}{}", recipe.base)).map_err(cannot)?,
+    };
     let all: Map<String, Value> =
         settings.values.iter().map(|(key, value)| (key.clone(), value.expose().into())).collect();
     let is_shown = |key: &String| recipe.settings.get(key).is_some_and(|setting| !setting.is_secret);
@@ -102,13 +102,15 @@ pub(crate) fn render(
         .iter()
         .find(|login| login.needs().iter().all(|name| settings.values.contains_key(*name)));
     let login = login.ok_or_else(|| unusable(missing_for_login(recipe)))?;
-    let entry = renderer.entry(recipe, login, &api).map_err(|problem| unusable(problem.message))?;
+    let entry = renderer
+        .entry(recipe, login, &Base::Below(api.clone()))
+        .map_err(|problem| unusable(problem.message))?;
     Ok(Rendered {
         name: name.to_owned(),
         recipe: Some(recipe.clone()),
-        public: json!({ "name": name, "product": recipe.product, "url": root, "settings": shown }),
-        root,
-        api,
+        public: json!({ "name": name, "product": recipe.product, "url": root.as_str(), "settings": shown }),
+        own: Base::Below(api),
+        other: Base::BelowOrWhole(root),
         entry,
         scrubber: renderer.scrubber,
     })
@@ -146,7 +148,7 @@ struct Renderer {
 }
 
 impl Renderer {
-    fn entry(&mut self, recipe: &Recipe, login: &Login, api: &str) -> Result<Entry, Failure> {
+    fn entry(&mut self, recipe: &Recipe, login: &Login, api: &Base) -> Result<Entry, Failure> {
         let mut always = self.always(recipe)?;
         match login {
             Login::None => Ok(Entry::Headers(always)),
@@ -198,7 +200,7 @@ impl Renderer {
         Ok(())
     }
 
-    fn login_request(&self, login: &TokenLogin, api: &str) -> Result<Prepared, Failure> {
+    fn login_request(&self, login: &TokenLogin, api: &Base) -> Result<Prepared, Failure> {
         let method = Method::from_bytes(login.method.as_bytes());
         let method =
             method.map_err(|_| crate::request::refused(format!("`{}` is not a method", login.method)))?;
@@ -208,7 +210,7 @@ impl Renderer {
         if json.is_some() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        let url = Base::Below(api.to_owned()).below(&login.path, &[])?;
+        let url = api.below(&login.path, &[])?;
         Ok(Prepared { method, url, headers, body: json.map(|json| json.to_string().into_bytes()) })
     }
 

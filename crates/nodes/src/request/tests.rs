@@ -3,12 +3,12 @@ use insta::assert_snapshot;
 use super::*;
 
 fn below(base: &str, path: &str) -> String {
-    let base = Base::Below(Base::check(base).unwrap());
+    let base = Base::Below(Root::parse(base).unwrap());
     base.below(path, &[]).map_or_else(|failure| failure.message, |url| url.to_string())
 }
 
 fn whole(base: &str, url: &str) -> String {
-    let base = Base::BelowOrWhole(Base::check(base).unwrap());
+    let base = Base::BelowOrWhole(Root::parse(base).unwrap());
     base.below(url, &[]).map_or_else(|failure| failure.message, |url| url.to_string())
 }
 
@@ -64,7 +64,7 @@ fn a_whole_url_has_to_be_below_the_connection_too() {
 
 #[test]
 fn the_url_of_a_connection_is_checked() {
-    let check = |url: &str| Base::check(url).unwrap_err();
+    let check = |url: &str| Root::parse(url).unwrap_err();
     assert_snapshot!(check("wazuh:55000"), @"only http and https are spoken");
     assert_snapshot!(check("ftp://h"), @"only http and https are spoken");
     assert_snapshot!(check("https://user:password@h"), @"it holds a user or a password: those belong into a connection");

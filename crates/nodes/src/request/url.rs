@@ -15,58 +15,101 @@ const QUERY: &AsciiSet =
 pub(crate) enum Base {
     /// Anywhere: a node without a connection gives a whole URL.
     Anywhere,
-    /// Paths below this URL, which does not end with a slash.
-    Below(String),
+    /// Paths below this URL.
+    Below(Root),
     /// Paths below this URL, or whole URLs that are.
-    BelowOrWhole(String),
+    BelowOrWhole(Root),
+}
+
+/// The URL of a connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Root {
+    url: Url,
+    /// Its path, without a slash at its end.
+    folder: String,
+}
+
+impl Root {
+    /// Checks the URL of a connection.
+    pub(crate) fn parse(url: &str) -> Result<Root, String> {
+        let url = Url::parse(url).map_err(|error| error.to_string())?;
+        check_scheme(&url)?;
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err("it has a query or a fragment".to_owned());
+        }
+        let folder = url.path().trim_end_matches('/').to_owned();
+        Ok(Root { url, folder })
+    }
+
+    /// The URL, without a slash at its end.
+    pub(crate) fn as_str(&self) -> &str {
+        self.url.as_str().trim_end_matches('/')
+    }
+
+    fn join(&self, path: &str) -> Result<Url, Failure> {
+        let outside = || {
+            refused(format!("the path `{}` leaves the URL of the connection", shorten(path)))
+                .help("a value from an alert stands in the path: look at where it comes from")
+        };
+        let is_plain = |c: char| !c.is_control() && !c.is_whitespace() && !matches!(c, '\\' | '?' | '#');
+        if !path.starts_with('/') || path.starts_with("//") || !path.chars().all(is_plain) || climbs(path) {
+            return Err(outside());
+        }
+        let mut url = self.url.clone();
+        url.set_path(&format!("{}{path}", self.folder));
+        self.check_below(&url)?;
+        Ok(url)
+    }
+
+    fn check_below(&self, url: &Url) -> Result<(), Failure> {
+        let rest = url.path().strip_prefix(&self.folder);
+        let is_below = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if is_below && is_same_origin(&self.url, url) && !climbs(url.path()) {
+            return Ok(());
+        }
+        let message = format!(
+            "`{}` is not below `{}`, the URL of the connection",
+            shorten(url.as_str()),
+            self.as_str()
+        );
+        Err(Failure::new(FailureClass::Input, message)
+            .help("what proves who we are goes to the connection's own host only: drop `connection`, or correct the URL"))
+    }
 }
 
 impl Base {
-    /// Checks the URL of a connection, and gives it without a slash at its end.
-    pub(crate) fn check(url: &str) -> Result<String, String> {
-        let parsed = Url::parse(url).map_err(|error| error.to_string())?;
-        check_scheme(&parsed)?;
-        if parsed.query().is_some() || parsed.fragment().is_some() {
-            return Err("it has a query or a fragment".to_owned());
-        }
-        Ok(parsed.as_str().trim_end_matches('/').to_owned())
-    }
-
     /// The URL for this path and query.
     pub(crate) fn below(&self, path: &str, query: &[(String, String)]) -> Result<Url, Failure> {
         let mut url = match self {
             Base::Anywhere => whole(path)?,
-            Base::Below(base) => join(base, path)?,
-            Base::BelowOrWhole(base) if path.starts_with('/') => join(base, path)?,
-            Base::BelowOrWhole(base) => {
+            Base::Below(root) => root.join(path)?,
+            Base::BelowOrWhole(root) if path.starts_with('/') => root.join(path)?,
+            Base::BelowOrWhole(root) => {
                 let url = whole(path)?;
-                check_below(base, &url)?;
+                root.check_below(&url)?;
                 url
             }
         };
         if !query.is_empty() {
-            let encode = |text: &str| utf8_percent_encode(text, QUERY).to_string();
-            let query: Vec<String> =
-                query.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
-            let given = url.query().filter(|given| !given.is_empty()).map(|given| format!("{given}&"));
-            url.set_query(Some(&format!("{}{}", given.unwrap_or_default(), query.join("&"))));
+            let mut all = url.query().filter(|given| !given.is_empty()).unwrap_or_default().to_owned();
+            for (name, value) in query {
+                let separator = if all.is_empty() { "" } else { "&" };
+                all.extend([separator]);
+                all.extend(utf8_percent_encode(name, QUERY));
+                all.push('=');
+                all.extend(utf8_percent_encode(value, QUERY));
+            }
+            url.set_query(Some(&all));
         }
         Ok(url)
     }
 }
 
-fn join(base: &str, path: &str) -> Result<Url, Failure> {
-    let outside = || {
-        refused(format!("the path `{}` leaves the URL of the connection", shorten(path)))
-            .help("a value from an alert stands in the path: look at where it comes from")
-    };
-    let is_plain = |c: char| !c.is_control() && !c.is_whitespace() && !matches!(c, '\\' | '?' | '#');
-    if !path.starts_with('/') || path.starts_with("//") || !path.chars().all(is_plain) || climbs(path) {
-        return Err(outside());
-    }
-    let url = Url::parse(&format!("{base}{path}")).map_err(|_| outside())?;
-    check_below(base, &url)?;
-    Ok(url)
+/// The same scheme, host and port.
+fn is_same_origin(one: &Url, other: &Url) -> bool {
+    one.scheme() == other.scheme()
+        && one.host() == other.host()
+        && one.port_or_known_default() == other.port_or_known_default()
 }
 
 fn whole(text: &str) -> Result<Url, Failure> {
@@ -99,22 +142,11 @@ fn check_scheme(url: &Url) -> Result<(), String> {
     url.host().map(|_| ()).ok_or_else(|| "it has no host".to_owned())
 }
 
-fn check_below(base: &str, url: &Url) -> Result<(), Failure> {
-    let is_below = Url::parse(base).is_ok_and(|base| {
-        let folder = base.path().trim_end_matches('/');
-        let rest = url.path().strip_prefix(folder);
-        base.origin() == url.origin() && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    });
-    if is_below && !climbs(url.path()) {
-        return Ok(());
-    }
-    let message = format!("`{}` is not below `{base}`, the URL of the connection", shorten(url.as_str()));
-    Err(Failure::new(FailureClass::Input, message)
-        .help("what proves who we are goes to the connection's own host only: drop `connection`, or correct the URL"))
-}
-
 /// Whether a segment means the folder above, also when a server decodes it once or twice.
 fn climbs(path: &str) -> bool {
+    if !path.contains(['%', '.']) {
+        return false;
+    }
     let is_dots = |segment: &str| matches!(segment, "." | "..");
     path.split('/').any(|segment| {
         let once = percent_decode_str(segment).decode_utf8_lossy().into_owned();
