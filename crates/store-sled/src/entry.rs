@@ -7,6 +7,8 @@ use model::{Digest, RunId, RunSummary};
 use serde::{Deserialize, Serialize};
 use store::{Append, Note, Source};
 
+/// The bytes that most entries do not need.
+const ROOMY: usize = 4096;
 /// The number in the key of records that are no run's.
 pub(crate) const NO_RUN: u32 = u32::MAX;
 
@@ -45,7 +47,8 @@ impl Entry {
     }
 
     pub(crate) fn draft(&self) -> Draft {
-        let payload = serde_json::to_vec(self).expect("an entry has string keys only and no failing parts");
+        let mut payload = Vec::with_capacity(ROOMY);
+        serde_json::to_writer(&mut payload, self).expect("an entry has string keys only and no failing parts");
         Draft::new(self.key(), payload)
     }
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use engine::Run;
-use model::{Event, Record, StepKey};
+use model::{Event, Record, RunStatus, StepKey};
 use store::{Append, Appended, Dedupe, Position};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::runner::{Shared, Update};
 
@@ -91,7 +91,13 @@ impl Shared {
         }
         if matches!(answer, Appended::At(_)) && ends {
             self.metrics.finished(&run.workflow().name, run.status());
-            info!(run = %run.id(), workflow = %run.workflow().name, status = run.status().as_str(), "run finished");
+            let (run, workflow, status) = (run.id(), &run.workflow().name, run.status());
+            // Journal and figures tell of each run; a line for each that went well would bury the others.
+            if status == RunStatus::Succeeded {
+                debug!(%run, workflow, "run succeeded");
+            } else {
+                info!(%run, workflow, status = status.as_str(), "run finished");
+            }
         }
         Ok(answer)
     }
