@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{Parent, RunId, StepKey, Timestamp};
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use workflow::Manifest;
 
@@ -67,8 +67,11 @@ pub(crate) fn call_root(run: RunId, step: &StepKey, started_at: Timestamp) -> Va
     let mut hash = Sha256::new();
     hash.update(run.as_bytes());
     hash.update(&step);
-    let key: String = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    json!({ "key": key, "run": run, "step": step, "started_at": started_at })
+    let half = hash.finalize().first_chunk().map_or(0, |half| u128::from_be_bytes(*half));
+    let key = format!("{half:032x}");
+    let call =
+        [("key", key), ("run", run.to_string()), ("step", step), ("started_at", started_at.to_string())];
+    call.into_iter().map(|(name, text)| (name.to_owned(), Value::String(text))).collect()
 }
 
 /// A run that performs a step of another. It is derived from that run's state; whoever drives it makes the run if it is

@@ -150,40 +150,47 @@ pub(crate) fn guardrail_request(
 
 /// Whether a value can be kept: deeper than the journal can read back it must not be, nor larger than a run can carry.
 pub(crate) fn check_size(value: &Value) -> Result<(), String> {
-    let mut budget = LARGEST_VALUE;
-    measure(value, 0, &mut budget)
+    let mut size = 0;
+    if !measure(value, 0, &mut size) {
+        return Err(format!("stands more than {DEEPEST_VALUE} levels deep"));
+    }
+    if size > LARGEST_VALUE {
+        return Err(format!("has more than {LARGEST_VALUE} bytes as JSON"));
+    }
+    Ok(())
 }
 
 /// The bytes of a value as JSON, or a little more.
 pub fn size(value: &Value) -> usize {
-    let mut budget = usize::MAX;
+    let mut size = 0;
     // What stands too deep was refused before it came here.
-    let _ = measure(value, 0, &mut budget);
-    usize::MAX - budget
+    measure(value, 0, &mut size);
+    size
 }
 
-fn measure(value: &Value, depth: usize, budget: &mut usize) -> Result<(), String> {
+/// Adds what a value takes as JSON, as far as it does not stand too deep; gives whether none of it does.
+fn measure(value: &Value, depth: usize, size: &mut usize) -> bool {
     if depth > DEEPEST_VALUE {
-        return Err(format!("stands more than {DEEPEST_VALUE} levels deep"));
+        return false;
     }
-    let mut spend = |bytes: usize| {
-        *budget = budget
-            .checked_sub(bytes)
-            .ok_or_else(|| format!("has more than {LARGEST_VALUE} bytes as JSON"))?;
-        Ok::<(), String>(())
-    };
     match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => spend(24),
-        Value::String(text) => spend(encoded_length(text)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {
+            *size += 24;
+            true
+        }
+        Value::String(text) => {
+            *size += encoded_length(text);
+            true
+        }
         Value::Array(list) => {
-            spend(2)?;
-            list.iter().try_for_each(|item| measure(item, depth + 1, budget))
+            *size += 2;
+            list.iter().all(|item| measure(item, depth + 1, size))
         }
         Value::Object(object) => {
-            spend(2)?;
-            object.iter().try_for_each(|(key, item)| {
-                *budget = budget.saturating_sub(encoded_length(key));
-                measure(item, depth + 1, budget)
+            *size += 2;
+            object.iter().all(|(key, item)| {
+                *size += encoded_length(key);
+                measure(item, depth + 1, size)
             })
         }
     }

@@ -48,7 +48,8 @@ impl Entry {
 
     pub(crate) fn draft(&self) -> Draft {
         let mut payload = Vec::with_capacity(ROOMY);
-        serde_json::to_writer(&mut payload, self).expect("an entry has string keys only and no failing parts");
+        serde_json::to_writer(&mut payload, self)
+            .expect("an entry has string keys only and no failing parts");
         Draft::new(self.key(), payload)
     }
 
