@@ -5,7 +5,7 @@ mod people;
 
 use std::sync::Arc;
 
-use model::{Event, Mode, Record, StepKey, Timestamp};
+use model::{Event, LetGo, Mode, Record, Resolution, StepKey, Timestamp};
 use serde_json::Value;
 use workflow::OnConflict;
 
@@ -87,7 +87,11 @@ impl Run {
             }
             Input::Resolved { step, resolution, by, reason } => {
                 self.check_resolution(&step, resolution, &by, &reason)?;
+                let undo = step.undo();
                 self.record(Event::Resolved { step, resolution, by, reason }, now, journal);
+                if resolution == Resolution::Failed && self.asks_in_vain(&undo) {
+                    self.record(Event::LetGo { step: undo, how: LetGo::DidNotHappen }, now, journal);
+                }
                 Ok(())
             }
             Input::Cancelled { by, reason } => {

@@ -213,6 +213,13 @@ impl Run {
         }
     }
 
+    /// Whether people are asked whether something is undone that did not happen.
+    pub(crate) fn asks_in_vain(&self, undo: &StepKey) -> bool {
+        let Some(place) = self.place(undo).filter(|place| place.is_undo) else { return false };
+        let is_asked = self.held_at(place).is_some_and(|held| matches!(held.undo.state, State::Asking(_)));
+        is_asked && matches!(self.doing_state(place), Some(State::Failed))
+    }
+
     fn is_kept(&self, place: Place) -> bool {
         self.kept.contains(&(place.step, place.item))
     }

@@ -153,6 +153,7 @@ fn undo_reason(why: &UndoReason) -> String {
 fn let_go(how: &LetGo) -> String {
     match how {
         LetGo::Ended => "ended by itself: its time is over".to_owned(),
+        LetGo::DidNotHappen => "there is nothing to undo: it did not happen".to_owned(),
         LetGo::HandedOver { to } => format!("handed over: run {to} holds it too"),
         LetGo::ByHand { by, reason } => format!("undone by hand by {}: {}", person(by), show::line(reason)),
     }

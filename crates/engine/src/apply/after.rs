@@ -167,6 +167,7 @@ impl Run {
         };
         let is_possible = match how {
             LetGo::Ended => matches!(held.undo.state, State::Pending),
+            LetGo::DidNotHappen => matches!(held.undo.state, State::Asking(_)),
             LetGo::HandedOver { .. } => matches!(held.undo.state, State::Ready(_)),
             LetGo::ByHand { .. } => true,
         };

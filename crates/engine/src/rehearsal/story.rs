@@ -135,6 +135,7 @@ fn undo_reason(why: &UndoReason) -> String {
 fn let_go(how: &LetGo) -> String {
     match how {
         LetGo::Ended => "it has ended by itself".to_owned(),
+        LetGo::DidNotHappen => "it did not happen".to_owned(),
         LetGo::HandedOver { to } => format!("{to} holds it too"),
         LetGo::ByHand { by, reason } => format!("{} undid it by hand: {reason}", by.name),
     }

@@ -539,3 +539,20 @@ fn what_is_in_doubt_stays_so_while_somebody_is_asked_whether_it_is_undone() {
     assert!(world.story().contains("isolate.undo"), "{}", world.story());
     assert_eq!(world.held(), "host/web-01/network in_doubt 1801");
 }
+
+#[test]
+fn what_did_not_happen_is_not_held_although_somebody_is_asked_whether_it_is_undone() {
+    let text = ISOLATE.replace("after: 30m", "after: 30m, approval: { ask: \"Release?\" }");
+    let mut world = isolating(&text);
+    world.succeeds("isolate", json!({ "sent": true }));
+    for _ in 0..3 {
+        world.sees("isolate", json!({ "found": false }));
+        world.wait(5);
+    }
+    world.wait(2_000);
+    assert_eq!(world.held(), "host/web-01/network in_doubt 1801");
+    world.resolves("isolate", Resolution::Failed).unwrap();
+    assert_eq!(world.held(), "", "{}", world.story());
+    let answer = world.decides("isolate.undo", Decision::Reject, person("bo", &[]), "no");
+    assert!(answer.is_err(), "nobody is asked any more: {}", world.story());
+}

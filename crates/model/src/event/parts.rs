@@ -46,6 +46,8 @@ pub enum UndoReason {
 pub enum LetGo {
     /// The other side ends it by itself, and the time is over.
     Ended,
+    /// It never held: a person knows that it did not happen.
+    DidNotHappen,
     /// Another run holds it too, and undoes it when it lets go.
     HandedOver {
         /// Which run.
