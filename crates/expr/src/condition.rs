@@ -8,6 +8,7 @@
 
 mod direct;
 mod syntax;
+mod together;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
@@ -18,11 +19,13 @@ use cel::{Context, Env, ExecutionError, IdedExpr, Program};
 use serde_json::Value;
 
 use crate::bounds::{LONGEST_VALUE, MOST_STEPS, MOST_TEXT, Size};
-use crate::condition::direct::{Direct, Found};
+use crate::condition::direct::{Direct, Found, Known};
 use crate::condition::syntax::syntax_error;
 use crate::error::{CompileError, EvalError, deepest_nesting};
 use crate::reference::Reference;
 use crate::scope::{self, Scope};
+
+pub use together::Conditions;
 
 const LONGEST_SOURCE: usize = 2 * 1024;
 const DEEPEST_NESTING: usize = 16;
@@ -155,9 +158,13 @@ impl Condition {
     /// Evaluates to yes or no; anything else is an error.
     pub fn holds(&self, scope: &Scope) -> Result<bool, EvalError> {
         self.check_work(scope)?;
-        if let Some(holds) = self.direct(scope).and_then(|found| found.bool()) {
-            return Ok(holds);
+        match self.direct(scope).and_then(|found| found.bool()) {
+            Some(holds) => Ok(holds),
+            None => self.holds_by_cel(scope),
         }
+    }
+
+    fn holds_by_cel(&self, scope: &Scope) -> Result<bool, EvalError> {
         match self.run(scope)? {
             cel::Value::Bool(holds) => Ok(holds),
             other => {
@@ -178,7 +185,7 @@ impl Condition {
 
     /// What it gives, where CEL is not needed for that.
     fn direct<'a>(&'a self, scope: &'a Scope) -> Option<Found<'a>> {
-        self.direct.as_ref()?.eval(scope.data())
+        self.direct.as_ref()?.eval(scope.data(), &Known::default())
     }
 
     fn eval_by_cel(&self, scope: &Scope) -> Result<Value, EvalError> {
@@ -201,28 +208,33 @@ impl Condition {
     }
 
     fn check_work(&self, scope: &Scope) -> Result<(), EvalError> {
-        let Work { nests_comprehensions, loop_parts, loop_texts, additions } = self.work;
-        if loop_parts == 0 && additions == 0 {
+        if !self.work.grows() {
             return Ok(());
         }
         let read = (self.reads.names.iter())
             .filter_map(|(name, reads)| Some(size(scope.data().get(name)?, reads)))
-            .fold(Size { elements: 0, longest: self.source.len() }, Size::and);
-        let refused = |why: &str| Err(EvalError::new(format!("`{}` {why}", self.source)));
+            .fold(Size::default(), Size::and);
+        match self.excess(read) {
+            None => Ok(()),
+            Some(why) => Err(EvalError::new(format!("`{}` {why}", self.source))),
+        }
+    }
+
+    /// Why reading so much would be too much work, where it would.
+    fn excess(&self, read: Size) -> Option<String> {
+        let Work { nests_comprehensions, loop_parts, loop_texts, additions } = self.work;
         if nests_comprehensions && read.elements > MOST_NESTED_ELEMENTS {
             let why = "goes through lists inside each other, which takes lists of";
-            return refused(&format!("{why} {MOST_NESTED_ELEMENTS} at most"));
+            return Some(format!("{why} {MOST_NESTED_ELEMENTS} at most"));
         }
         let steps = read.elements.saturating_mul(additions + 1);
         let steps = if nests_comprehensions { steps.saturating_mul(read.elements) } else { steps };
         if steps.saturating_mul(loop_parts) > MOST_STEPS {
-            return refused("goes through lists that are too long for it");
+            return Some("goes through lists that are too long for it".to_owned());
         }
         let texts = additions.saturating_mul(additions).saturating_add(steps.saturating_mul(loop_texts));
-        if texts.saturating_mul(read.longest) > MOST_TEXT {
-            return refused("has to do with too much text");
-        }
-        Ok(())
+        let longest = read.longest.max(self.source.len());
+        (texts.saturating_mul(longest) > MOST_TEXT).then(|| "has to do with too much text".to_owned())
     }
 
     fn failed(&self, scope: &Scope, error: &ExecutionError) -> EvalError {
@@ -416,6 +428,10 @@ fn constant(node: &IdedExpr) -> Option<Constant> {
 }
 
 impl Work {
+    fn grows(&self) -> bool {
+        self.loop_parts > 0 || self.additions > 0
+    }
+
     fn add(&mut self, function: &str, is_in_loop: bool) {
         // A pattern is compiled each time that it is used.
         const PATTERN: usize = 10_000;

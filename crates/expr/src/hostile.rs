@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::{Condition, Language, Scope, Template, ValueTemplate};
+use crate::{Condition, Conditions, Language, Scope, Template, ValueTemplate};
 
 /// What one expression may take, without optimisation and on a busy machine.
 const LONGEST: Duration = Duration::from_secs(20);
@@ -75,6 +75,22 @@ fn cel_over_a_large_alert_that_does_little_is_evaluated() {
     assert_eq!(condition("alert.texts.exists(x, x == '49999')"), "true");
     assert_eq!(condition("alert.text.contains('x') || size(alert.text + alert.text) == 1000000"), "true");
     assert_eq!(condition("'x' in alert.texts"), "false");
+}
+
+#[test]
+fn conditions_together_are_bounded_as_each_is_alone() {
+    let sources = [
+        "alert.few.exists(x, alert.few.exists(y, x + y == 3))",
+        "alert.numbers.exists(x, alert.numbers.exists(y, x + y == 3))",
+        "alert.texts.exists(x, alert.text.contains(x))",
+        "alert.texts.exists(x, x == '49999')",
+    ];
+    let conditions = sources.map(|source| Condition::compile(source).unwrap());
+    let together = Conditions::new(conditions.to_vec()).hold(&large());
+    for (condition, holds) in conditions.iter().zip(&together) {
+        assert_eq!(*holds, condition.holds(&large()), "{}", condition.source());
+    }
+    assert_eq!(together.iter().filter(|holds| holds.is_err()).count(), 2);
 }
 
 #[test]

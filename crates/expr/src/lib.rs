@@ -18,7 +18,7 @@ mod value;
 #[cfg(test)]
 mod hostile;
 
-pub use condition::{Comparison, Condition, Constant};
+pub use condition::{Comparison, Condition, Conditions, Constant};
 pub use error::{CompileError, EvalError};
 pub use helpers::names as helper_names;
 pub use reference::Reference;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::{Input, Run, Start, start_scope};
-use expr::{EvalError, Scope};
+use expr::Scope;
 use model::{Person, RunId, Timestamp, Trigger, TriggerKind};
 use serde_json::Value;
 use store::{Appended, Dedupe, Position};
@@ -15,6 +15,7 @@ use crate::ended::{End, Ending};
 use crate::error::Error;
 use crate::reconcile::Seen;
 use crate::runner::{Runner, Shared};
+use crate::workflows::any_holds;
 
 /// For so long the time of a schedule starts one run at most. It has to outlast the downtime after a crash that hit
 /// between a run and the note that it was started.
@@ -68,19 +69,6 @@ pub(crate) struct Created {
     pub(crate) started: Started,
     position: Position,
     end: Option<End>,
-}
-
-/// Whether one of a workflow's triggers takes the alert. It starts one run, however many of them do.
-fn holds(triggers: &[&workflow::Trigger], scope: &Scope) -> Result<bool, EvalError> {
-    let mut failed = None;
-    for trigger in triggers {
-        match trigger.when.as_ref().map_or(Ok(true), |when| when.holds(scope)) {
-            Ok(true) => return Ok(true),
-            Ok(false) => {}
-            Err(error) => failed = Some(error),
-        }
-    }
-    failed.map_or(Ok(false), Err)
 }
 
 /// Does this to its end, also when its caller is dropped: a run that is on disk has to be driven.
@@ -141,12 +129,15 @@ impl Runner {
         let reconciling = self.shared.reconciling.as_ref();
         let alert_id = reconciling.and_then(|it| it.id_of(&delivery.path, &delivery.alert));
         let start = Start { trigger: delivery.trigger, alert: delivery.alert, turn: None };
-        let mut scope = None;
         let workflows = self.workflows();
-        for (workflow, triggers) in workflows.listening(&delivery.path) {
-            // What listens on a hook reads the alert under the same root.
-            let scope = scope.get_or_insert_with(|| start_scope(workflow, &start));
-            let in_vain = match holds(&triggers, scope) {
+        let hook = workflows.hook(&delivery.path);
+        let Some((hook, first)) = hook.and_then(|hook| Some((hook, hook.first()?))) else {
+            return Ok(taken_in);
+        };
+        let scope = start_scope(first, &start);
+        for (listener, takes_it) in hook.ask(&scope) {
+            let workflow = &listener.workflow;
+            let in_vain = match takes_it {
                 Ok(true) => None,
                 Ok(false) => {
                     taken_in.received.unstarted.push(workflow.name.clone());
@@ -157,7 +148,7 @@ impl Runner {
                     Some(error.message)
                 }
             };
-            let admitted = self.admit(workflow, &start, scope, in_vain, alert_id.as_deref()).await;
+            let admitted = self.admit(workflow, &start, &scope, in_vain, alert_id.as_deref()).await;
             let Created { started, position, end } = match admitted {
                 Ok(admitted) => admitted,
                 Err(Error::Busy) => {
@@ -168,8 +159,7 @@ impl Runner {
                 Err(error) => return Err(error),
             };
             taken_in.position = taken_in.position.max(position);
-            let respond_within = triggers.iter().filter_map(|trigger| trigger.respond_within).max();
-            taken_in.received.ending = respond_within.map(|within| Ending::of(end, within));
+            taken_in.received.ending = listener.respond_within.map(|within| Ending::of(end, within));
             taken_in.received.runs.push(started);
         }
         if taken_in.received.runs.len() > 1 {
@@ -285,7 +275,9 @@ impl Runner {
         };
         let start = Start { trigger, alert: Arc::new(Value::Object(Default::default())), turn: None };
         let scope = start_scope(workflow, &start);
-        let in_vain = match holds(triggers, &scope) {
+        let verdict =
+            |trigger: &&workflow::Trigger| trigger.when.as_ref().map_or(Ok(true), |it| it.holds(&scope));
+        let in_vain = match any_holds(triggers.iter().map(verdict)) {
             Ok(true) => None,
             Ok(false) => return Ok(()),
             Err(error) => Some(error.message),

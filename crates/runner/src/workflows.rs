@@ -1,13 +1,16 @@
 //! The workflows that can be started, and the files that they come from.
 
 mod changes;
+mod hooks;
 mod reread;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{Timestamp, TriggerKind};
-use workflow::{Diagnostics, Trigger, Workflow};
+use model::Timestamp;
+use workflow::{Diagnostics, Workflow};
+
+pub(crate) use hooks::{Hook, any_holds};
 
 /// The workflows that can be started. A reload does not change them: it makes the next ones, with
 /// [`Workflows::reread`].
@@ -15,6 +18,8 @@ use workflow::{Diagnostics, Trigger, Workflow};
 pub struct Workflows {
     playbooks: Vec<Playbook>,
     by_name: BTreeMap<String, usize>,
+    /// Who listens on which path below `/hooks/`.
+    hooks: BTreeMap<String, Hook>,
     trouble: Option<Trouble>,
 }
 
@@ -92,17 +97,12 @@ impl Workflows {
 
     /// Whether any workflow listens on this path below `/hooks/`.
     pub fn has_hook(&self, path: &str) -> bool {
-        self.listening(path).next().is_some()
+        self.hooks.contains_key(path)
     }
 
-    /// The workflows that listen on this path, each with the triggers that do.
-    pub(crate) fn listening(&self, path: &str) -> impl Iterator<Item = (&Arc<Workflow>, Vec<&Trigger>)> {
-        let listens = move |trigger: &&Trigger| {
-            trigger.kind == TriggerKind::Webhook && trigger.path.as_deref() == Some(path)
-        };
-        let pairs =
-            self.iter().map(move |workflow| (workflow, workflow.triggers.iter().filter(listens).collect()));
-        pairs.filter(|(_, triggers): &(_, Vec<&Trigger>)| !triggers.is_empty())
+    /// What listens on this path, where anything does.
+    pub(crate) fn hook(&self, path: &str) -> Option<&Hook> {
+        self.hooks.get(path)
     }
 }
 

@@ -4,9 +4,12 @@
 //! playbooks on one hook that is most of what an alert costs. What is evaluated here gives what CEL gives. Where a form
 //! is not known, a path leads nowhere or kinds do not fit together, nothing is given, and CEL decides what follows.
 
+mod shared;
+
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::sync::OnceLock;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, OnceLock};
 
 use cel::IdedExpr;
 use cel::common::ast::operators as named;
@@ -16,11 +19,13 @@ use serde_json::Value;
 
 use crate::bounds::{LONGEST_VALUE, bytes};
 
+pub(super) use shared::{Known, share};
+
 /// A compiled pattern takes so much memory at most, or CEL compiles it when it is used.
 const LARGEST_PATTERN: usize = 256 * 1024;
 
 /// An expression of a common form.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Direct {
     Literal(Value),
     /// A path below a root of the scope.
@@ -41,9 +46,11 @@ pub(super) enum Direct {
         fulfils: Box<Direct>,
         is_all: bool,
     },
+    /// What stands in other expressions as well, with its number: it is evaluated once for all of them.
+    Shared(usize, Arc<Direct>),
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Binary {
     And,
     Or,
@@ -63,14 +70,14 @@ pub(super) enum Binary {
 }
 
 /// A pattern, compiled when it is used first.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Pattern {
     source: String,
     compiled: OnceLock<Option<Regex>>,
 }
 
 /// What an expression gives.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Found<'a> {
     In(&'a Value),
     Bool(bool),
@@ -87,10 +94,17 @@ enum Scalar<'a> {
     Text(&'a str),
 }
 
-/// The element that a loop is at, and those of the loops around it.
+/// Where something is evaluated.
+struct Place<'a, 'b> {
+    data: &'a Value,
+    known: &'b Known<'a>,
+    at: Option<Loop<'a, 'b>>,
+}
+
+/// The element that a loop is at, and where the loop stands.
 struct Loop<'a, 'b> {
     element: &'a Value,
-    outer: Option<&'b Loop<'a, 'b>>,
+    outside: &'b Place<'a, 'b>,
 }
 
 impl Direct {
@@ -100,17 +114,17 @@ impl Direct {
     }
 
     /// What the expression gives, where CEL would give the same.
-    pub(super) fn eval<'a>(&'a self, data: &'a Value) -> Option<Found<'a>> {
-        self.eval_in(data, None)
+    pub(super) fn eval<'a>(&'a self, data: &'a Value, known: &Known<'a>) -> Option<Found<'a>> {
+        self.eval_in(&Place { data, known, at: None })
     }
 
-    fn eval_in<'a>(&'a self, data: &'a Value, at: Option<&Loop<'a, '_>>) -> Option<Found<'a>> {
-        let eval = |part: &'a Direct| part.eval_in(data, at);
+    fn eval_in<'a>(&'a self, place: &Place<'a, '_>) -> Option<Found<'a>> {
+        let eval = |part: &'a Direct| part.eval_in(place);
         Some(match self {
             Direct::Literal(value) => Found::In(value),
-            Direct::Path(names) => Found::In(below(data, names)?),
+            Direct::Path(names) => Found::In(below(place.data, names)?),
             Direct::Element(outer, names) => {
-                let at = (0..*outer).try_fold(at?, |at, _| at.outer)?;
+                let at = (0..*outer).try_fold(place.at.as_ref()?, |at, _| at.outside.at.as_ref())?;
                 Found::In(below(at.element, names)?)
             }
             Direct::Has(value, name) => {
@@ -143,13 +157,15 @@ impl Direct {
             Direct::Each { list, fulfils, is_all } => {
                 let Found::In(Value::Array(list)) = eval(list)? else { return None };
                 for element in list {
-                    let at = Loop { element, outer: at };
-                    if fulfils.eval_in(data, Some(&at))?.bool()? != *is_all {
+                    let at = Some(Loop { element, outside: place });
+                    let place = Place { at, ..*place };
+                    if fulfils.eval_in(&place)?.bool()? != *is_all {
                         return Some(Found::Bool(!is_all));
                     }
                 }
                 Found::Bool(*is_all)
             }
+            Direct::Shared(number, shared) => return place.known.get_or(*number, || eval(shared)),
         })
     }
 }
@@ -223,6 +239,20 @@ impl Pattern {
             pattern.size_limit(LARGEST_PATTERN).dfa_size_limit(LARGEST_PATTERN).build().ok()
         };
         self.compiled.get_or_init(compile).as_ref()
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Pattern) -> bool {
+        self.source == other.source
+    }
+}
+
+impl Eq for Pattern {}
+
+impl Hash for Pattern {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.source.hash(state);
     }
 }
 

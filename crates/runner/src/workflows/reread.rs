@@ -6,7 +6,7 @@ use std::sync::Arc;
 use model::Timestamp;
 use workflow::{Catalog, Diagnostic, Diagnostics, Rule, Signature, Workflow, in_parallel};
 
-use super::{Found, Live, Playbook, Workflows};
+use super::{Found, Live, Playbook, Workflows, hooks};
 
 impl Workflows {
     /// What these files give, after these workflows: a text with errors leaves the version before it live, a file that
@@ -39,7 +39,9 @@ impl Workflows {
             draft.settle(is_named, self, now)
         };
         let playbooks = drafts.into_iter().enumerate().map(settle).collect();
-        Workflows { playbooks, by_name, trouble: None }
+        let mut workflows = Workflows { playbooks, by_name, ..Workflows::default() };
+        workflows.hooks = hooks::of(workflows.iter());
+        workflows
     }
 
     /// What a file shows to playbooks that call it; where it cannot be read, what its live version shows.

@@ -13,6 +13,8 @@ fn catalog() -> Catalog {
             "node: look\nsummary: x\neffect: read\non_doubt: retry\nrequest: { method: GET, path: / }\n",
         )
         .unwrap();
+    let webhook = "node: webhook\nsummary: x\ntrigger: webhook\ninputs:\n  path: { type: string, required: true, summary: x }\n  respond: { type: string, summary: x }\n  within: { type: string, summary: x }\n";
+    catalog.add("webhook.yaml", webhook).unwrap();
     catalog
 }
 
@@ -149,4 +151,65 @@ fn a_finding_about_a_name_that_is_taken_shows_the_place() {
     1 |
       | ^
     ");
+}
+
+#[test]
+fn an_alert_is_put_to_all_that_listen_on_its_path() {
+    let listening = |name: &str, triggers: &[&str]| {
+        let triggers: String =
+            triggers.iter().map(|with| format!("  - {{ uses: webhook, {with} }}\n")).collect();
+        let text = format!(
+            "workflow: {name}\ntriggers:\n{triggers}steps:\n  - {{ id: a, uses: look }}\noutputs: {{ it: steps.a }}\n"
+        );
+        found(&format!("{name}.yaml"), &text)
+    };
+    let files = [
+        listening("every", &["with: { path: a }"]),
+        listening(
+            "both",
+            &[
+                "with: { path: a }, when: alert.x == 1",
+                "with: { path: b }",
+                "with: { path: a }, when: alert.x == 2",
+            ],
+        ),
+        listening(
+            "unclear",
+            &["with: { path: a }, when: alert.missing == 1", "with: { path: a }, when: alert.x == 1"],
+        ),
+        listening(
+            "waits",
+            &["with: { path: b, respond: outputs, within: 5s }, when: alert.x == 3", "with: { path: b }"],
+        ),
+    ];
+    let workflows = Workflows::default().reread(files, &catalog(), Timestamp::default());
+    for playbook in workflows.playbooks() {
+        assert!(playbook.live.is_some(), "{}", playbook.findings);
+    }
+    let ask = |path: &str, x: u8| {
+        let scope = expr::Scope::new(serde_json::json!({ "alert": { "x": x } }));
+        let hook = workflows.hook(path).unwrap();
+        let show = |(listener, holds): (&hooks::Listener, Result<bool, expr::EvalError>)| {
+            let holds = holds.map_or_else(|error| error.message, |holds| holds.to_string());
+            let within =
+                listener.respond_within.map(|within| format!(" within {within:?}")).unwrap_or_default();
+            format!("{}: {holds}{within}", listener.workflow.name)
+        };
+        hook.ask(&scope).into_iter().map(show).collect::<Vec<_>>().join("\n")
+    };
+    assert_snapshot!(ask("a", 1), @"
+    both: true
+    every: true
+    unclear: true
+    ");
+    assert_snapshot!(ask("a", 2), @"
+    both: true
+    every: true
+    unclear: `alert.missing` is missing: `alert` has x, in `alert.missing == 1`
+    ");
+    assert_snapshot!(ask("b", 3), @"
+    both: true
+    waits: true within 5s
+    ");
+    assert!(workflows.has_hook("a") && !workflows.has_hook("c"));
 }

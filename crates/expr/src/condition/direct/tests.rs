@@ -1,9 +1,11 @@
 //! Whatever is evaluated directly gives what CEL gives.
 
+use insta::assert_snapshot;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::Condition;
+use super::super::{Condition, Conditions};
+use super::{Direct, share};
 use crate::Scope;
 
 fn scope() -> Scope {
@@ -154,6 +156,85 @@ proptest! {
             directly(&source);
         }
     }
+
+    #[test]
+    fn together_conditions_say_what_cel_says_of_each(
+        sources in prop::collection::vec(prop_oneof![1 => expressions(), 2 => sensible()], 1..8),
+        other in alerts(),
+    ) {
+        let written = sources.iter().flat_map(|source| [source.clone(), format!("!({source})")]);
+        let conditions: Vec<Condition> = written.filter_map(|source| Condition::compile(&source).ok()).collect();
+        let together = Conditions::new(conditions.clone());
+        for scope in [scope(), other] {
+            for (condition, verdict) in conditions.iter().zip(together.hold(&scope)) {
+                assert_eq!(verdict, condition.holds_by_cel(&scope), "{} of {scope:?}", condition.source());
+                assert_eq!(verdict, condition.holds(&scope), "{} of {scope:?}", condition.source());
+            }
+        }
+    }
+}
+
+/// Alerts in which anything may stand anywhere.
+fn alerts() -> impl Strategy<Value = Scope> {
+    let usual = scope().get(&["a"]).and_then(Value::as_object).unwrap().clone();
+    let values =
+        prop::option::weighted(0.9, prop::sample::select(usual.values().cloned().collect::<Vec<_>>()));
+    prop::collection::vec((values, any::<bool>()), usual.len()).prop_map(move |values| {
+        let mut alert = usual.clone();
+        for (name, (value, is_usual)) in usual.keys().zip(values) {
+            match value {
+                _ if is_usual => {}
+                Some(value) => drop(alert.insert(name.clone(), value)),
+                None => drop(alert.remove(name)),
+            }
+        }
+        Scope::new(json!({ "a": alert, "status": "ok" }))
+    })
+}
+
+/// What is shared between these, and how often each of them asks for it.
+fn shared(sources: &[&str]) -> String {
+    let conditions: Vec<Condition> =
+        sources.iter().map(|source| Condition::compile(source).unwrap()).collect();
+    let (shared, _) = share(conditions.iter().map(|condition| condition.direct.as_deref()));
+    let mut shown = String::new();
+    for (source, direct) in sources.iter().zip(shared) {
+        shown.push_str(&format!("{source}: {}\n", show(&direct.unwrap())));
+    }
+    shown
+}
+
+fn show(direct: &Direct) -> String {
+    let parts: Vec<String> = direct.parts().into_iter().map(show).collect();
+    match direct {
+        Direct::Shared(number, shared) => format!("#{number}={}", show(shared)),
+        Direct::Path(path) => path.join("."),
+        Direct::Literal(value) => value.to_string(),
+        Direct::Binary(binary, _) => format!("{binary:?}({})", parts.join(", ")),
+        Direct::OneOf(..) => format!("OneOf({})", parts.join(", ")),
+        Direct::Each { fulfils, .. } => format!("Each({}, {})", parts.join(", "), show(fulfils)),
+        Direct::Element(outer, path) => format!("element {outer} {}", path.join(".")),
+        Direct::Has(_, name) => format!("Has({}, {name})", parts.join(", ")),
+        Direct::Not(_) | Direct::If(_) | Direct::Matches(..) | Direct::Size(_) | Direct::ToText(_) => {
+            parts.join(", ")
+        }
+    }
+}
+
+#[test]
+fn what_conditions_have_in_common_is_shared() {
+    let shown = shared(&[
+        "a.int >= 7 && 'sshd' in a.list && a.text != 'x'",
+        "a.int >= 7 && 'sshd' in a.list && a.text != 'y'",
+        "a.int < 3 || has(a.text)",
+        "a.list.exists(e, e == a.text)",
+    ]);
+    assert_snapshot!(shown, @r#"
+    a.int >= 7 && 'sshd' in a.list && a.text != 'x': And(#2=And(GreaterOrEqual(#0=a.int, 7), In("sshd", #1=a.list)), NotEqual(#3=a.text, "x"))
+    a.int >= 7 && 'sshd' in a.list && a.text != 'y': And(#2=And(GreaterOrEqual(#0=a.int, 7), In("sshd", #1=a.list)), NotEqual(#3=a.text, "y"))
+    a.int < 3 || has(a.text): Or(Less(#0=a.int, 3), Has(a, text))
+    a.list.exists(e, e == a.text): Each(#1=a.list, Equal(element 0 , a.text))
+    "#);
 }
 
 #[test]
