@@ -29,9 +29,10 @@ impl Place {
 }
 
 impl Run {
-    /// Every step, each followed by those of its items that are under way; then where effects are undone.
+    /// Every step that is under way, each followed by those of its items that are; then where effects are undone.
     pub(crate) fn places(&self) -> impl Iterator<Item = Place> {
-        let steps = self.steps.iter().enumerate().flat_map(|(step, state)| {
+        let open = self.steps.iter().enumerate().filter(|(_, step)| step.state.is_open());
+        let steps = open.flat_map(|(step, state)| {
             let each = if let State::Each(each) = &state.state { Some(each) } else { None };
             let items = each.into_iter().flat_map(|each| each.open.iter());
             std::iter::once(Place::from(step)).chain(items.map(move |item| Place::of_item(step, *item)))

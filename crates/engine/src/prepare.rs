@@ -3,6 +3,7 @@
 //! Inputs are rendered once. What people approve is what is sent, because both are the same value.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use expr::Scope;
@@ -21,11 +22,12 @@ const DEEPEST_VALUE: usize = 96;
 
 /// The inputs and the target of a step.
 pub(crate) fn step(step: &Step, scope: &Scope) -> Result<Prepared, String> {
-    let inputs = inputs(step, scope)?;
+    let inputs: Arc<Value> = inputs(step, scope)?.into();
     let target = match &step.node.target {
         None => None,
         Some(template) => {
-            let scope = Scope::new(json!({ "inputs": inputs }));
+            let mut scope = Scope::default();
+            scope.share(&["inputs"], inputs.clone());
             for reference in template.references() {
                 let path: Vec<&str> = reference.path.iter().map(String::as_str).collect();
                 if scope.get(&path).is_some_and(is_empty) {
@@ -38,7 +40,7 @@ pub(crate) fn step(step: &Step, scope: &Scope) -> Result<Prepared, String> {
             Some(template.eval_text(&scope).map_err(|error| error.message)?)
         }
     };
-    Ok(Prepared { inputs: inputs.into(), target })
+    Ok(Prepared { inputs, target })
 }
 
 /// The inputs of a step, each of the kind that its node declares.

@@ -11,7 +11,9 @@ use crate::input::Start;
 
 /// What can be read before a run exists: `when` and the keys of `dedupe` and `concurrency`.
 pub fn start_scope(workflow: &Workflow, start: &Start) -> Scope {
-    Scope::new(json!({ data_root(workflow): *start.alert, "trigger": trigger(&start.trigger) }))
+    let mut scope = Scope::new(json!({ "trigger": trigger(&start.trigger) }));
+    scope.share(&[data_root(workflow)], start.alert.clone());
+    scope
 }
 
 /// The root under which a run reads what it was started with.
@@ -40,7 +42,7 @@ pub(crate) fn begin(
     alert: &Arc<Value>,
     record: &Record,
 ) {
-    scope.set(&[data_root(workflow)], alert.as_ref().clone());
+    scope.share(&[data_root(workflow)], alert.clone());
     scope.set(&["trigger"], trigger(of));
     scope.set(&["run"], json!({ "id": run, "workflow": workflow.name, "started_at": record.at }));
 }

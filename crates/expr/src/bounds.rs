@@ -23,22 +23,27 @@ pub(crate) struct Size {
 }
 
 impl Size {
+    const ELEMENT: usize = 16;
+
+    /// That of an object with so many entries, without what is in them.
+    pub(crate) fn of_object(entries: usize) -> Size {
+        Size { elements: 0, longest: entries * Size::ELEMENT }
+    }
+
     pub(crate) fn and(self, other: Size) -> Size {
         Size { elements: self.elements + other.elements, longest: self.longest.max(other.longest) }
     }
 
     pub(crate) fn of(value: &Value) -> Size {
-        const ELEMENT: usize = 16;
         match value {
             Value::Null | Value::Bool(_) | Value::Number(_) => Size::default(),
             Value::String(text) => Size { elements: 0, longest: text.len() },
             Value::Array(list) => {
-                let own = Size { elements: list.len(), longest: list.len() * ELEMENT };
+                let own = Size { elements: list.len(), longest: list.len() * Size::ELEMENT };
                 list.iter().map(Size::of).fold(own, Size::and)
             }
             Value::Object(object) => {
-                let own = Size { elements: 0, longest: object.len() * ELEMENT };
-                object.values().map(Size::of).fold(own, Size::and)
+                object.values().map(Size::of).fold(Size::of_object(object.len()), Size::and)
             }
         }
     }

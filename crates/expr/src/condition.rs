@@ -23,7 +23,7 @@ use crate::condition::direct::{Direct, Found, Known};
 use crate::condition::syntax::syntax_error;
 use crate::error::{CompileError, EvalError, deepest_nesting};
 use crate::reference::Reference;
-use crate::scope::{self, Scope};
+use crate::scope::{self, Place, Scope};
 
 pub use together::Conditions;
 
@@ -185,7 +185,7 @@ impl Condition {
 
     /// What it gives, where CEL is not needed for that.
     fn direct<'a>(&'a self, scope: &'a Scope) -> Option<Found<'a>> {
-        self.direct.as_ref()?.eval(scope.data(), &Known::default())
+        self.direct.as_ref()?.eval(scope, &Known::default())
     }
 
     fn eval_by_cel(&self, scope: &Scope) -> Result<Value, EvalError> {
@@ -200,8 +200,8 @@ impl Condition {
     fn run(&self, scope: &Scope) -> Result<cel::Value, EvalError> {
         let mut context = Context::with_env(STANDARD.clone());
         for (name, reads) in &self.reads.names {
-            if let Some(value) = scope.data().get(name) {
-                context.add_variable_from_value(name.clone(), to_cel(value, reads));
+            if let Some((part, [])) = scope.tree().walk(std::slice::from_ref(name)) {
+                context.add_variable_from_value(name.clone(), part_to_cel(part, reads));
             }
         }
         self.program.execute(&context).map_err(|error| self.failed(scope, &error))
@@ -212,7 +212,8 @@ impl Condition {
             return Ok(());
         }
         let read = (self.reads.names.iter())
-            .filter_map(|(name, reads)| Some(size(scope.data().get(name)?, reads)))
+            .filter_map(|(name, reads)| Some((scope.tree().walk(std::slice::from_ref(name))?.0, reads)))
+            .map(|(part, reads)| part_size(part, reads))
             .fold(Size::default(), Size::and);
         match self.excess(read) {
             None => Ok(()),
@@ -273,6 +274,15 @@ impl Reads {
             [] => self.whole = true,
             [first, rest @ ..] => self.names.entry(first.clone()).or_default().add(rest),
         }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.whole || self.names.is_empty()
+    }
+
+    /// What is read below this name, where anything is.
+    fn below(&self, name: &str) -> Option<&Reads> {
+        if self.is_whole() { Some(self) } else { self.names.get(name) }
     }
 }
 
@@ -447,9 +457,20 @@ impl Work {
 }
 
 /// How much there is of what is read.
+fn part_size(part: Place<'_>, reads: &Reads) -> Size {
+    match part {
+        Place::Value(value) => size(value, reads),
+        Place::Inner(parts) => {
+            let own = if reads.is_whole() { Size::of_object(parts.len()) } else { Size::default() };
+            let read = parts.iter().filter_map(|(name, part)| Some((part.place(), reads.below(name)?)));
+            read.map(|(part, reads)| part_size(part, reads)).fold(own, Size::and)
+        }
+    }
+}
+
 fn size(value: &Value, reads: &Reads) -> Size {
     match value {
-        Value::Object(object) if !reads.whole && !reads.names.is_empty() => {
+        Value::Object(object) if !reads.is_whole() => {
             let read = reads.names.iter().filter_map(|(name, reads)| Some(size(object.get(name)?, reads)));
             read.fold(Size::default(), Size::and)
         }
@@ -457,9 +478,20 @@ fn size(value: &Value, reads: &Reads) -> Size {
     }
 }
 
+fn part_to_cel(part: Place<'_>, reads: &Reads) -> cel::Value {
+    match part {
+        Place::Value(value) => to_cel(value, reads),
+        Place::Inner(parts) => {
+            let read = parts.iter().filter_map(|(name, part)| Some((name, part.place(), reads.below(name)?)));
+            let read = read.map(|(name, part, reads)| (name.clone(), part_to_cel(part, reads)));
+            read.collect::<HashMap<String, cel::Value>>().into()
+        }
+    }
+}
+
 fn to_cel(value: &Value, reads: &Reads) -> cel::Value {
     match value {
-        Value::Object(object) if !reads.whole && !reads.names.is_empty() => {
+        Value::Object(object) if !reads.is_whole() => {
             let read = reads
                 .names
                 .iter()

@@ -18,7 +18,7 @@ use crate::error::{CompileError, EvalError, deepest_nesting};
 use crate::helpers::{self, BUILDERS, MERGE, OPTIONAL, PRESENT, REGISTRY, TEXT};
 use crate::reference::Reference;
 use crate::scope::Scope;
-use crate::template::parts::Part;
+use crate::template::parts::{Data, Part};
 use crate::template::syntax::syntax_error;
 
 const LONGEST_SOURCE: usize = 8 * 1024;
@@ -123,10 +123,11 @@ impl Template {
     /// What it gives, where Handlebars is not needed for all of it.
     fn eval_parts(&self, scope: &Scope) -> Option<Value> {
         let parts = self.parts.as_deref()?;
+        let data = Data::new(scope, &self.references);
         match &self.form {
             Form::Literal => None,
-            Form::Value(_) => parts.first()?.value(scope),
-            Form::Text(_) => Part::write_all(parts, scope).map(Value::String),
+            Form::Value(_) => parts.first()?.value(&data),
+            Form::Text(_) => Part::write_all(parts, &data).map(Value::String),
         }
     }
 

@@ -273,7 +273,7 @@ impl Run {
     pub(super) fn keep_output(&mut self, place: Place, output: Arc<Value>) {
         let id = self.step_at(place).id.clone();
         let Some(item) = place.item else {
-            return self.scope.set(&["steps", id.as_str()], output.as_ref().clone());
+            return self.scope.share(&["steps", id.as_str()], output);
         };
         if let Some(each) = self.list_mut(place)
             && let Some(item) = each.items.get_mut(item)

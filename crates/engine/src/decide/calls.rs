@@ -105,7 +105,7 @@ impl Run {
         let (Some(until), Outcome::Succeeded(output)) = (self.step_at(place).until.clone(), outcome) else {
             return Ok(true);
         };
-        self.scope.set(&["output"], output.as_ref().clone());
+        self.scope.share(&["output"], output.clone());
         let holds = self.with_item(place, |run| until.holds(&run.scope).map_err(|error| error.message));
         self.scope.remove("output");
         holds

@@ -8,6 +8,7 @@ mod shared;
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
@@ -18,6 +19,8 @@ use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use crate::bounds::{LONGEST_VALUE, bytes};
+use crate::scope;
+use crate::scope::{Scope, Tree};
 
 pub(super) use shared::{Known, share};
 
@@ -80,6 +83,8 @@ pub(super) struct Pattern {
 #[derive(Debug, Clone)]
 pub(super) enum Found<'a> {
     In(&'a Value),
+    /// An object of the scope that is no value as it is.
+    Inner(&'a BTreeMap<String, Tree>),
     Bool(bool),
     Integer(i64),
     Text(Cow<'a, str>),
@@ -96,7 +101,7 @@ enum Scalar<'a> {
 
 /// Where something is evaluated.
 struct Place<'a, 'b> {
-    data: &'a Value,
+    scope: &'a Scope,
     known: &'b Known<'a>,
     at: Option<Loop<'a, 'b>>,
 }
@@ -114,23 +119,23 @@ impl Direct {
     }
 
     /// What the expression gives, where CEL would give the same.
-    pub(super) fn eval<'a>(&'a self, data: &'a Value, known: &Known<'a>) -> Option<Found<'a>> {
-        self.eval_in(&Place { data, known, at: None })
+    pub(super) fn eval<'a>(&'a self, scope: &'a Scope, known: &Known<'a>) -> Option<Found<'a>> {
+        self.eval_in(&Place { scope, known, at: None })
     }
 
     fn eval_in<'a>(&'a self, place: &Place<'a, '_>) -> Option<Found<'a>> {
         let eval = |part: &'a Direct| part.eval_in(place);
         Some(match self {
             Direct::Literal(value) => Found::In(value),
-            Direct::Path(names) => Found::In(below(place.data, names)?),
+            Direct::Path(names) => match place.scope.tree().walk(names)? {
+                (scope::Place::Value(value), rest) => Found::In(below(value, rest)?),
+                (scope::Place::Inner(parts), _) => Found::Inner(parts),
+            },
             Direct::Element(outer, names) => {
                 let at = (0..*outer).try_fold(place.at.as_ref()?, |at, _| at.outside.at.as_ref())?;
                 Found::In(below(at.element, names)?)
             }
-            Direct::Has(value, name) => {
-                let Found::In(Value::Object(object)) = eval(value)? else { return None };
-                Found::Bool(object.contains_key(name))
-            }
+            Direct::Has(value, name) => Found::Bool(eval(value)?.has(name)?),
             Direct::Not(value) => Found::Bool(!eval(value)?.bool()?),
             Direct::If(parts) => {
                 let [condition, then, otherwise] = parts.as_ref();
@@ -266,7 +271,7 @@ impl Found<'_> {
         Some(match self {
             Found::In(value) if bytes(value, LONGEST_VALUE) < LONGEST_VALUE / 2 => value.clone(),
             Found::Text(text) if text.len() < LONGEST_VALUE / 2 => Value::String(text.into_owned()),
-            Found::In(_) | Found::Text(_) => return None,
+            Found::In(_) | Found::Inner(_) | Found::Text(_) => return None,
             Found::Bool(value) => value.into(),
             Found::Integer(number) => number.into(),
         })
@@ -275,6 +280,7 @@ impl Found<'_> {
     fn scalar(&self) -> Option<Scalar<'_>> {
         match self {
             Found::In(value) => scalar(value),
+            Found::Inner(_) => None,
             Found::Bool(value) => Some(Scalar::Bool(*value)),
             Found::Integer(number) => Some(Scalar::Integer(*number)),
             Found::Text(text) => Some(Scalar::Text(text)),
@@ -289,6 +295,15 @@ impl Found<'_> {
         if let Scalar::Text(text) = self.scalar()? { Some(text) } else { None }
     }
 
+    /// Whether an object has this key.
+    fn has(&self, key: &str) -> Option<bool> {
+        match self {
+            Found::In(value) => Some(value.as_object()?.contains_key(key)),
+            Found::Inner(parts) => Some(parts.contains_key(key)),
+            Found::Bool(_) | Found::Integer(_) | Found::Text(_) => None,
+        }
+    }
+
     fn is_in(&self, container: &Found<'_>) -> Option<bool> {
         let value = self.scalar()?;
         match container {
@@ -299,8 +314,8 @@ impl Found<'_> {
                 }
                 Some(is_in)
             }
-            Found::In(Value::Object(object)) => Some(object.contains_key(self.text()?)),
-            Found::In(_) | Found::Bool(_) | Found::Integer(_) | Found::Text(_) => None,
+            Found::In(_) | Found::Inner(_) => container.has(self.text()?),
+            Found::Bool(_) | Found::Integer(_) | Found::Text(_) => None,
         }
     }
 }

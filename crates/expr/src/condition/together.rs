@@ -2,9 +2,8 @@
 
 use std::cell::LazyCell;
 
-use crate::bounds::Size;
-use crate::condition::Condition;
 use crate::condition::direct::{Direct, Known, share};
+use crate::condition::{Condition, Reads, part_size};
 use crate::error::EvalError;
 use crate::scope::Scope;
 
@@ -28,12 +27,12 @@ impl Conditions {
     pub fn hold(&self, scope: &Scope) -> Vec<Result<bool, EvalError>> {
         let known = Known::nothing_of(self.shared);
         // What is no excess with all that there is, is none with what one of them reads.
-        let all_there_is = LazyCell::new(|| Size::of(scope.data()));
+        let all_there_is = LazyCell::new(|| part_size(scope.tree().place(), &Reads::default()));
         let all = self.conditions.iter().zip(&self.direct).map(|(condition, direct)| {
             if condition.work.grows() && condition.excess(*all_there_is).is_some() {
                 condition.check_work(scope)?;
             }
-            let found = direct.as_ref().and_then(|direct| direct.eval(scope.data(), &known));
+            let found = direct.as_ref().and_then(|direct| direct.eval(scope, &known));
             found.and_then(|found| found.bool()).map_or_else(|| condition.holds_by_cel(scope), Ok)
         });
         all.collect()

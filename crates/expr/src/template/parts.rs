@@ -3,13 +3,16 @@
 //! Handlebars copies what it looks up, and makes a helper of each expression; what calls no helper is looked up here. Where
 //! something does not go as it should, nothing is given, and Handlebars says why.
 
+use std::cell::OnceCell;
+
 use handlebars::template::{Parameter, TemplateElement};
 use handlebars::{Path, PathSeg, RenderContext, Template};
 use serde_json::Value;
 
 use super::LONGEST_OUTPUT;
 use crate::helpers::{PRESENT, REGISTRY};
-use crate::scope::{self, Scope};
+use crate::reference::Reference;
+use crate::scope::{Excerpt, Scope};
 
 /// A part of a template.
 #[derive(Debug, Clone)]
@@ -19,6 +22,14 @@ pub(super) enum Part {
     Path(Vec<String>),
     /// What Handlebars makes of this.
     Other(Parameter),
+}
+
+/// What the parts of a template read.
+pub(super) struct Data<'a> {
+    scope: &'a Scope,
+    references: &'a [Reference],
+    /// Of this no more than Handlebars has to see.
+    excerpt: OnceCell<Excerpt<'a>>,
 }
 
 impl Part {
@@ -44,26 +55,26 @@ impl Part {
     }
 
     /// The value, where it is there.
-    pub(super) fn value(&self, scope: &Scope) -> Option<Value> {
+    pub(super) fn value(&self, data: &Data<'_>) -> Option<Value> {
         match self {
             Part::Text(text) => Some(Value::String(text.clone())),
-            Part::Path(path) => look_up(path, scope).cloned(),
+            Part::Path(path) => data.look_up(path).cloned(),
             Part::Other(value) => {
                 let mut context = RenderContext::new(None);
-                let value = value.expand(&REGISTRY, scope.context(), &mut context).ok()?;
+                let value = value.expand(&REGISTRY, data.excerpt().context(), &mut context).ok()?;
                 Some(value.value().clone())
             }
         }
     }
 
     /// The parts as one text.
-    pub(super) fn write_all(parts: &[Part], scope: &Scope) -> Option<String> {
+    pub(super) fn write_all(parts: &[Part], data: &Data<'_>) -> Option<String> {
         let mut out = String::new();
         for part in parts {
             match part {
                 Part::Text(text) => out.push_str(text),
-                Part::Path(path) => write(look_up(path, scope)?, &mut out)?,
-                Part::Other(_) => write(&part.value(scope)?, &mut out)?,
+                Part::Path(path) => write(data.look_up(path)?, &mut out)?,
+                Part::Other(_) => write(&part.value(data)?, &mut out)?,
             }
             if out.len() > LONGEST_OUTPUT {
                 return None;
@@ -73,16 +84,27 @@ impl Part {
     }
 }
 
+impl<'a> Data<'a> {
+    /// What a template reads by these paths.
+    pub(super) fn new(scope: &'a Scope, references: &'a [Reference]) -> Data<'a> {
+        Data { scope, references, excerpt: OnceCell::new() }
+    }
+
+    fn look_up(&self, path: &[String]) -> Option<&'a Value> {
+        self.scope.look_up(path).filter(|value| !value.is_null())
+    }
+
+    fn excerpt(&self) -> &Excerpt<'a> {
+        self.excerpt.get_or_init(|| self.scope.excerpt(self.references))
+    }
+}
+
 /// The path that an expression is, where it is nothing else.
 fn path(value: &Parameter) -> Option<Vec<String>> {
     let Parameter::Subexpression(call) = value else { return None };
     let [Parameter::Path(Path::Relative((segments, _)))] = call.params()?.as_slice() else { return None };
     let name = |segment: &PathSeg| if let PathSeg::Named(name) = segment { Some(name.clone()) } else { None };
     segments.iter().map(name).collect::<Option<Vec<String>>>().filter(|_| call.name() == PRESENT)
-}
-
-fn look_up<'a>(path: &[String], scope: &'a Scope) -> Option<&'a Value> {
-    scope::lookup(scope.data(), path).filter(|value| !value.is_null())
 }
 
 fn write(value: &Value, out: &mut String) -> Option<()> {

@@ -1,4 +1,7 @@
+use std::sync::Arc;
+
 use insta::assert_snapshot;
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -62,6 +65,53 @@ fn what_calls_no_helper_is_looked_up_and_what_goes_wrong_is_left_to_handlebars()
         "plain",
     ] {
         assert_eq!(parts(source), None, "{source}");
+    }
+}
+
+fn templates() -> impl Strategy<Value = String> {
+    let of = |all: &[&'static str]| prop::sample::select(all.to_vec());
+    let paths = of(&[
+        "alert",
+        "alert.rule",
+        "alert.rule.level",
+        "alert.data.srcip",
+        "alert.data.[srcip]",
+        "steps",
+        "steps.host",
+        "steps.host.groups",
+        "steps.host.groups.1",
+        "steps.host.note",
+        "steps.host.nme",
+        "steps.nobody.name",
+        "this",
+    ]);
+    let call = prop_oneof![
+        paths.clone().prop_map(|path| format!("{{{{ {path} }}}}")),
+        (of(&["json", "upper", "len"]), paths.clone())
+            .prop_map(|(helper, path)| format!("{{{{ {helper} {path} }}}}")),
+        (paths.clone(), paths.clone())
+            .prop_map(|(path, other)| format!("{{{{ default {path} (json {other}) }}}}")),
+        (paths.clone(), paths.clone())
+            .prop_map(|(path, other)| format!("{{{{ json (concat {path} {other}) }}}}")),
+        paths.prop_map(|path| format!("{{{{#if {path}}}}}a{{{{/if}}}}")),
+    ];
+    prop::collection::vec(prop_oneof![3 => call, 1 => Just("text".to_owned())], 1..4)
+        .prop_map(|parts| parts.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_part_of_the_data_and_data_in_parts_give_what_all_of_it_gives(source in templates()) {
+        let Ok(template) = Template::compile(&source) else { return Ok(()) };
+        let all = template.eval_by_handlebars(&scope());
+        prop_assert_eq!(template.eval(&scope()), all.clone(), "{}", source);
+        let mut in_parts = Scope::default();
+        for path in [["alert", "rule"], ["alert", "data"], ["steps", "host"]] {
+            in_parts.share(&path, Arc::new(scope().get(&path).unwrap().clone()));
+        }
+        prop_assert_eq!(template.eval(&in_parts), all, "{}", source);
     }
 }
 

@@ -1,5 +1,7 @@
 //! Whatever is evaluated directly gives what CEL gives.
 
+use std::sync::Arc;
+
 use insta::assert_snapshot;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -25,6 +27,7 @@ fn directly(source: &str) -> Option<Value> {
     let (condition, scope) = (Condition::compile(source).unwrap(), scope());
     let value = condition.direct(&scope)?.into_json()?;
     assert_eq!(condition.eval_by_cel(&scope), Ok(value.clone()), "{source}");
+    assert_eq!(condition.eval(&in_parts(&scope)), Ok(value.clone()), "{source}");
     Some(value)
 }
 
@@ -165,13 +168,22 @@ proptest! {
         let written = sources.iter().flat_map(|source| [source.clone(), format!("!({source})")]);
         let conditions: Vec<Condition> = written.filter_map(|source| Condition::compile(&source).ok()).collect();
         let together = Conditions::new(conditions.clone());
-        for scope in [scope(), other] {
+        for scope in [scope(), in_parts(&other), other] {
             for (condition, verdict) in conditions.iter().zip(together.hold(&scope)) {
                 assert_eq!(verdict, condition.holds_by_cel(&scope), "{} of {scope:?}", condition.source());
                 assert_eq!(verdict, condition.holds(&scope), "{} of {scope:?}", condition.source());
             }
         }
     }
+}
+
+/// The same data, of which each part may belong to others as well.
+fn in_parts(whole: &Scope) -> Scope {
+    let mut scope = Scope::new(json!({ "status": "ok" }));
+    for (name, value) in whole.get(&["a"]).and_then(Value::as_object).into_iter().flatten() {
+        scope.share(&["a", name], Arc::new(value.clone()));
+    }
+    scope
 }
 
 /// Alerts in which anything may stand anywhere.
