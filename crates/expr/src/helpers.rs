@@ -36,7 +36,9 @@ const LONGEST_LIST: usize = 8 * 1024 * 1024;
 
 type Function = fn(&[&Value]) -> Result<Value, String>;
 
-struct Pure {
+/// A helper that makes a value of others, and looks at nothing else.
+#[derive(Debug, Clone)]
+pub(crate) struct Pure {
     name: &'static str,
     arguments: RangeInclusive<usize>,
     function: Function,
@@ -108,9 +110,14 @@ pub fn names() -> Vec<&'static str> {
     names
 }
 
+/// The helper with this name.
+pub(crate) fn named(name: &str) -> Option<Pure> {
+    all().find(|helper| helper.name == name)
+}
+
 /// How many arguments a helper takes; none if there is no such helper.
 pub(crate) fn arguments(name: &str) -> Option<RangeInclusive<usize>> {
-    all().find(|helper| helper.name == name).map(|helper| helper.arguments)
+    named(name).map(|helper| helper.arguments)
 }
 
 pub(crate) fn is_block(name: &str) -> bool {
@@ -119,6 +126,21 @@ pub(crate) fn is_block(name: &str) -> bool {
 
 const fn pure(name: &'static str, arguments: RangeInclusive<usize>, function: Function) -> Pure {
     Pure { name, arguments, function }
+}
+
+impl Pure {
+    pub(crate) fn call(&self, values: &[&Value]) -> Result<Value, String> {
+        let value = (self.function)(values)?;
+        // Helpers nest, and each can make more of what the one inside it has made.
+        let is_too_long = match &value {
+            Value::String(text) => text.len() > LONGEST_VALUE,
+            Value::Array(_) | Value::Object(_) if BUILDERS.contains(&self.name) => {
+                bounds::bytes(&value, LONGEST_VALUE) > LONGEST_VALUE
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => false,
+        };
+        if is_too_long { Err("gives more than 1 MiB".to_owned()) } else { Ok(value) }
+    }
 }
 
 impl HelperDef for Pure {
@@ -130,17 +152,7 @@ impl HelperDef for Pure {
         _: &mut RenderContext<'reg, 'rc>,
     ) -> Result<ScopedJson<'rc>, RenderError> {
         let values: Vec<&Value> = helper.params().iter().map(|param| param.value()).collect();
-        let result = (self.function)(&values).and_then(|value| {
-            // Helpers nest, and each can make more of what the one inside it has made.
-            let is_too_long = match &value {
-                Value::String(text) => text.len() > LONGEST_VALUE,
-                Value::Array(_) | Value::Object(_) if BUILDERS.contains(&self.name) => {
-                    bounds::bytes(&value, LONGEST_VALUE) > LONGEST_VALUE
-                }
-                Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => false,
-            };
-            if is_too_long { Err("gives more than 1 MiB".to_owned()) } else { Ok(value) }
-        });
+        let result = self.call(&values);
         result.map(ScopedJson::Derived).map_err(|message| failed(format!("`{}`: {message}", self.name)))
     }
 }

@@ -8,8 +8,6 @@ use std::sync::{Arc, OnceLock};
 use handlebars::Context;
 use serde_json::Value;
 
-use crate::reference::Reference;
-
 pub(crate) use tree::{Place, Tree};
 
 /// The data that expressions read.
@@ -71,54 +69,16 @@ impl Scope {
     }
 
     pub(crate) fn context(&self) -> &Context {
-        self.whole.get_or_init(|| context(self.tree.value()))
-    }
-
-    /// No more of the data than these paths lead to; all of it, where it is at hand.
-    pub(crate) fn excerpt(&self, references: &[Reference]) -> Excerpt<'_> {
-        // What looks up a path by its text takes the brackets of `a.[b c]` for a part of it.
-        let is_plain = |name: &String| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        if self.whole.get().is_some() || !references.iter().flat_map(|it| &it.path).all(is_plain) {
-            return Excerpt::Whole(self.context());
-        }
-        let mut excerpt = Tree::default();
-        for reference in references {
-            let path: Vec<&str> = reference.path.iter().map(String::as_str).collect();
-            let is_there = match excerpt.walk(&path) {
-                Some((Place::Value(value), rest)) => lookup(value, rest).is_some(),
-                Some((Place::Inner(_), _)) | None => false,
-            };
-            if let Some(value) = self.look_up(&path).filter(|_| !is_there) {
-                excerpt.put(&path, Tree::Value(value.clone()));
-            }
-        }
-        Excerpt::Part(context(excerpt.into_value()))
+        self.whole.get_or_init(|| {
+            let mut context = Context::null();
+            *context.data_mut() = self.tree.value();
+            context
+        })
     }
 
     pub(crate) fn data(&self) -> &Value {
         self.context().data()
     }
-}
-
-/// Data for Handlebars.
-pub(crate) enum Excerpt<'a> {
-    Whole(&'a Context),
-    Part(Context),
-}
-
-impl Excerpt<'_> {
-    pub(crate) fn context(&self) -> &Context {
-        match self {
-            Excerpt::Whole(context) => context,
-            Excerpt::Part(context) => context,
-        }
-    }
-}
-
-fn context(data: Value) -> Context {
-    let mut context = Context::null();
-    *context.data_mut() = data;
-    context
 }
 
 impl Clone for Scope {

@@ -9,6 +9,8 @@
 mod parts;
 mod syntax;
 
+use std::borrow::Cow;
+
 use handlebars::template::{HelperTemplate, Parameter, Subexpression, TemplateElement};
 use handlebars::{Output, Path, PathSeg, RenderContext, RenderError, RenderErrorReason, Renderable};
 use serde_json::Value;
@@ -18,7 +20,7 @@ use crate::error::{CompileError, EvalError, deepest_nesting};
 use crate::helpers::{self, BUILDERS, MERGE, OPTIONAL, PRESENT, REGISTRY, TEXT};
 use crate::reference::Reference;
 use crate::scope::Scope;
-use crate::template::parts::{Data, Part};
+use crate::template::parts::Part;
 use crate::template::syntax::syntax_error;
 
 const LONGEST_SOURCE: usize = 8 * 1024;
@@ -85,7 +87,7 @@ impl Template {
             let value = compiler.value_of(single.clone())?;
             return Ok(Template {
                 source: source.to_owned(),
-                parts: Some(vec![Part::new(&value)]),
+                parts: Part::new(&value).map(|part| vec![part]),
                 form: Form::Value(value),
                 references: compiler.references,
                 repeats: compiler.repeats,
@@ -123,11 +125,10 @@ impl Template {
     /// What it gives, where Handlebars is not needed for all of it.
     fn eval_parts(&self, scope: &Scope) -> Option<Value> {
         let parts = self.parts.as_deref()?;
-        let data = Data::new(scope, &self.references);
         match &self.form {
             Form::Literal => None,
-            Form::Value(_) => parts.first()?.value(&data),
-            Form::Text(_) => Part::write_all(parts, &data).map(Value::String),
+            Form::Value(_) => parts.first()?.value(scope).map(Cow::into_owned),
+            Form::Text(_) => Part::write_all(parts, scope).map(Value::String),
         }
     }
 

@@ -80,9 +80,11 @@ impl Tree {
 
     /// The parts of the object that it is, or is from here on.
     fn parts(&mut self) -> &mut BTreeMap<String, Tree> {
-        if !matches!(self, Tree::Inner(_)) {
-            *self = Tree::object(std::mem::take(self).into_value());
-        }
+        *self = match std::mem::take(self) {
+            Tree::Value(value) => Tree::object(value),
+            Tree::Shared(value) => Tree::object(Arc::unwrap_or_clone(value)),
+            inner @ Tree::Inner(_) => inner,
+        };
         let Tree::Inner(parts) = self else { unreachable!("it was made one above") };
         parts
     }
@@ -94,17 +96,6 @@ impl Tree {
             Tree::Shared(value) => value.as_ref().clone(),
             Tree::Inner(parts) => {
                 let parts = parts.iter().map(|(name, part)| (name.clone(), part.value()));
-                Value::Object(parts.collect::<Map<String, Value>>())
-            }
-        }
-    }
-
-    pub(super) fn into_value(self) -> Value {
-        match self {
-            Tree::Value(value) => value,
-            Tree::Shared(value) => Arc::unwrap_or_clone(value),
-            Tree::Inner(parts) => {
-                let parts = parts.into_iter().map(|(name, part)| (name, part.into_value()));
                 Value::Object(parts.collect::<Map<String, Value>>())
             }
         }

@@ -1,41 +1,53 @@
 //! The common form of a template: text, and values between it.
 //!
-//! Handlebars copies what it looks up, and makes a helper of each expression; what calls no helper is looked up here. Where
-//! something does not go as it should, nothing is given, and Handlebars says why.
+//! Handlebars takes all data as one value, and copies what it looks up. What opens no block is evaluated here: paths are
+//! looked up where they are, and helpers get what they find. Where something does not go as it should, nothing is given,
+//! and Handlebars says why.
 
-use std::cell::OnceCell;
+use std::borrow::Cow;
 
-use handlebars::template::{Parameter, TemplateElement};
-use handlebars::{Path, PathSeg, RenderContext, Template};
+use handlebars::template::{Parameter, Subexpression, TemplateElement};
+use handlebars::{Path, PathSeg, Template};
 use serde_json::Value;
 
 use super::LONGEST_OUTPUT;
-use crate::helpers::{PRESENT, REGISTRY};
-use crate::reference::Reference;
-use crate::scope::{Excerpt, Scope};
+use crate::helpers::{self, OPTIONAL, PRESENT, Pure};
+use crate::scope::Scope;
 
 /// A part of a template.
 #[derive(Debug, Clone)]
 pub(super) enum Part {
-    Text(String),
-    /// What stands at this path.
+    Literal(Value),
+    /// What stands at this path, and is not null.
     Path(Vec<String>),
-    /// What Handlebars makes of this.
-    Other(Parameter),
-}
-
-/// What the parts of a template read.
-pub(super) struct Data<'a> {
-    scope: &'a Scope,
-    references: &'a [Reference],
-    /// Of this no more than Handlebars has to see.
-    excerpt: OnceCell<Excerpt<'a>>,
+    /// What stands at this path; null where nothing does.
+    Optional(Vec<String>),
+    /// What a helper makes of these.
+    Call(Pure, Vec<Part>),
 }
 
 impl Part {
-    /// What stands in one expression.
-    pub(super) fn new(value: &Parameter) -> Part {
-        path(value).map_or_else(|| Part::Other(value.clone()), Part::Path)
+    /// What stands in one expression, after the compiler; none where only Handlebars knows.
+    pub(super) fn new(value: &Parameter) -> Option<Part> {
+        match value {
+            Parameter::Literal(value) => Some(Part::Literal(value.clone())),
+            Parameter::Subexpression(call) => Part::of_call(call),
+            _ => None,
+        }
+    }
+
+    fn of_call(call: &Subexpression) -> Option<Part> {
+        let given = call.params()?.as_slice();
+        match (call.name(), given) {
+            (PRESENT, [Parameter::Path(Path::Relative((segments, _)))]) => names(segments).map(Part::Path),
+            (OPTIONAL, [Parameter::Literal(Value::String(path))]) => {
+                Some(Part::Optional(path.split('.').map(str::to_owned).collect()))
+            }
+            (name, given) => {
+                let given = given.iter().map(Part::new).collect::<Option<_>>()?;
+                Some(Part::Call(helpers::named(name)?, given))
+            }
+        }
     }
 
     /// The parts of a template, after the compiler; none where it has blocks.
@@ -43,9 +55,9 @@ impl Part {
         let mut parts = Vec::with_capacity(template.elements.len());
         for element in &template.elements {
             match element {
-                TemplateElement::RawString(text) => parts.push(Part::Text(text.clone())),
+                TemplateElement::RawString(text) => parts.push(Part::Literal(text.as_str().into())),
                 TemplateElement::Expression(written) | TemplateElement::HtmlExpression(written) => {
-                    parts.push(Part::new(written.params.first()?));
+                    parts.push(Part::new(written.params.first()?)?);
                 }
                 TemplateElement::Comment(_) => {}
                 _ => return None,
@@ -55,27 +67,24 @@ impl Part {
     }
 
     /// The value, where it is there.
-    pub(super) fn value(&self, data: &Data<'_>) -> Option<Value> {
+    pub(super) fn value<'a>(&'a self, scope: &'a Scope) -> Option<Cow<'a, Value>> {
         match self {
-            Part::Text(text) => Some(Value::String(text.clone())),
-            Part::Path(path) => data.look_up(path).cloned(),
-            Part::Other(value) => {
-                let mut context = RenderContext::new(None);
-                let value = value.expand(&REGISTRY, data.excerpt().context(), &mut context).ok()?;
-                Some(value.value().clone())
+            Part::Literal(value) => Some(Cow::Borrowed(value)),
+            Part::Path(path) => scope.look_up(path).filter(|value| !value.is_null()).map(Cow::Borrowed),
+            Part::Optional(path) => Some(Cow::Borrowed(scope.look_up(path).unwrap_or(&Value::Null))),
+            Part::Call(helper, given) => {
+                let given = given.iter().map(|part| part.value(scope)).collect::<Option<Vec<_>>>()?;
+                let given: Vec<&Value> = given.iter().map(Cow::as_ref).collect();
+                helper.call(&given).ok().map(Cow::Owned)
             }
         }
     }
 
     /// The parts as one text.
-    pub(super) fn write_all(parts: &[Part], data: &Data<'_>) -> Option<String> {
+    pub(super) fn write_all(parts: &[Part], scope: &Scope) -> Option<String> {
         let mut out = String::new();
         for part in parts {
-            match part {
-                Part::Text(text) => out.push_str(text),
-                Part::Path(path) => write(data.look_up(path)?, &mut out)?,
-                Part::Other(_) => write(&part.value(data)?, &mut out)?,
-            }
+            write(&*part.value(scope)?, &mut out)?;
             if out.len() > LONGEST_OUTPUT {
                 return None;
             }
@@ -84,27 +93,10 @@ impl Part {
     }
 }
 
-impl<'a> Data<'a> {
-    /// What a template reads by these paths.
-    pub(super) fn new(scope: &'a Scope, references: &'a [Reference]) -> Data<'a> {
-        Data { scope, references, excerpt: OnceCell::new() }
-    }
-
-    fn look_up(&self, path: &[String]) -> Option<&'a Value> {
-        self.scope.look_up(path).filter(|value| !value.is_null())
-    }
-
-    fn excerpt(&self) -> &Excerpt<'a> {
-        self.excerpt.get_or_init(|| self.scope.excerpt(self.references))
-    }
-}
-
-/// The path that an expression is, where it is nothing else.
-fn path(value: &Parameter) -> Option<Vec<String>> {
-    let Parameter::Subexpression(call) = value else { return None };
-    let [Parameter::Path(Path::Relative((segments, _)))] = call.params()?.as_slice() else { return None };
+/// The names that a path is made of, where it is nothing else.
+fn names(segments: &[PathSeg]) -> Option<Vec<String>> {
     let name = |segment: &PathSeg| if let PathSeg::Named(name) = segment { Some(name.clone()) } else { None };
-    segments.iter().map(name).collect::<Option<Vec<String>>>().filter(|_| call.name() == PRESENT)
+    segments.iter().map(name).collect()
 }
 
 fn write(value: &Value, out: &mut String) -> Option<()> {
