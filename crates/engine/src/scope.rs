@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use expr::Scope;
 use model::{Record, RunId, StepStatus, Trigger};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use workflow::Workflow;
 
 use crate::input::Start;
@@ -23,15 +23,14 @@ fn data_root(workflow: &Workflow) -> &'static str {
 
 /// The roots of a run that has not started.
 pub(crate) fn empty(workflow: &Workflow) -> Scope {
-    let pending =
-        workflow.steps.iter().map(|step| (step.id.to_string(), StepStatus::Pending.as_str().into()));
-    Scope::new(json!({
-        "vars": workflow.vars,
-        "status": pending.collect::<Map<String, Value>>(),
-        "steps": {},
-        "errors": {},
-        "approvals": {},
-    }))
+    let mut scope = Scope::new(
+        json!({ "vars": workflow.vars, "status": {}, "steps": {}, "errors": {}, "approvals": {} }),
+    );
+    let pending: Arc<Value> = Arc::new(StepStatus::Pending.as_str().into());
+    for step in &workflow.steps {
+        scope.share(&["status", step.id.as_str()], pending.clone());
+    }
+    scope
 }
 
 pub(crate) fn begin(

@@ -80,11 +80,11 @@ impl Tree {
 
     /// The parts of the object that it is, or is from here on.
     fn parts(&mut self) -> &mut BTreeMap<String, Tree> {
-        *self = match std::mem::take(self) {
-            Tree::Value(value) => Tree::object(value),
-            Tree::Shared(value) => Tree::object(Arc::unwrap_or_clone(value)),
-            inner @ Tree::Inner(_) => inner,
-        };
+        match self {
+            Tree::Inner(_) => {}
+            Tree::Value(value) => *self = Tree::object(std::mem::take(value)),
+            Tree::Shared(value) => *self = Tree::object(value.as_ref().clone()),
+        }
         let Tree::Inner(parts) = self else { unreachable!("it was made one above") };
         parts
     }
