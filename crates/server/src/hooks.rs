@@ -97,6 +97,11 @@ async fn outcome(app: &Shared, received: &mut Received) -> Option<Outcome> {
 async fn take_in(app: &Shared, path: String, request: Request) -> Result<Received, Problem> {
     let (head, body) = request.into_parts();
     let admission = check_sender(app, &path, &head.headers)?;
+    // Asked again when a run starts; here a no costs next to nothing. It may turn away an alert that would start none: only
+    // who reads it and asks every `when` knows that.
+    if app.runner.is_full() {
+        return Err(Problem::busy());
+    }
     let _slot = app.alerts.clone().try_acquire_owned().map_err(|_| Problem::busy())?;
     let settings = &app.settings;
     let body = body::read(&head.headers, body, settings.most_body_bytes, settings.body_timeout).await?;

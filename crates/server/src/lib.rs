@@ -18,6 +18,7 @@ mod router;
 mod secret;
 mod serve;
 mod settings;
+mod turned_away;
 
 pub use router::router;
 pub use secret::Secret;

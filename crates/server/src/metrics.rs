@@ -9,7 +9,7 @@ use axum::response::IntoResponse;
 use runner::{Counter, Metric, Sample};
 use store::Health;
 
-use crate::problem::Problem;
+use crate::problem::{Kind, Problem};
 use crate::router::App;
 
 /// What became of alerts, by hook.
@@ -22,6 +22,7 @@ impl Alerts {
     pub(crate) fn count<T>(&self, hook: Option<&str>, answer: &Result<T, Problem>) {
         let result = match answer {
             Ok(_) => "accepted",
+            Err(problem) if problem.kind == Kind::Busy => "busy",
             Err(problem) if problem.kind.parts().0.is_server_error() => "failed",
             Err(_) => "refused",
         };
@@ -30,8 +31,7 @@ impl Alerts {
 }
 
 pub(crate) async fn show(State(app): State<App>) -> impl IntoResponse {
-    let help =
-        "Alerts by hook: accepted, refused (the sender has to change something), failed (it may come again).";
+    let help = "Alerts by hook: accepted, refused (the sender has to change something), busy and failed (it may come again).";
     let alerts = Metric::counter("portcullis_alerts_total", &["hook", "result"], help, &app.metrics.0);
     let mut text = String::new();
     let store = store(&app.runner.store().health().await);

@@ -1,7 +1,7 @@
 //! Refusals and failures, worded as RFC 9457 has it.
 
 use axum::Json;
-use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use engine::Rejected;
@@ -146,10 +146,6 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.extend(self.kind.header());
-        if self.kind == Kind::Busy {
-            // Who is to come again in a moment leaves its place to others, people above all.
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        }
         response.extensions_mut().insert(self.kind);
         response
     }

@@ -2,23 +2,24 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, Method, Uri};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
 use runner::Runner;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::access::{Caller, admit_caller};
 use crate::metrics::{self, Alerts};
 use crate::problem::{Kind, Problem};
 use crate::settings::Settings;
+use crate::turned_away::TurnedAway;
 use crate::{api, health, hooks};
 
 const LONGEST_LOGGED_PATH: usize = 200;
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) waiting: Semaphore,
     /// Requests of the API that are under way.
     pub(crate) requests: Semaphore,
+    /// Those who were asked to come again, for the log.
+    pub(crate) turned_away: TurnedAway,
 }
 
 /// Who is at the other end of the connection.
@@ -53,6 +56,7 @@ pub fn router(runner: Runner, settings: Settings) -> Router {
         alerts: Arc::new(Semaphore::new(settings.most_alerts)),
         waiting: Semaphore::new(settings.most_waiting),
         requests: Semaphore::new(settings.most_requests),
+        turned_away: TurnedAway::default(),
         settings,
     });
     let api = api::router().route("/metrics", get(metrics::show)).method_not_allowed_fallback(wrong_method);
@@ -64,8 +68,8 @@ pub fn router(runner: Runner, settings: Settings) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .merge(api)
         .fallback(no_such_route)
-        .with_state(app)
-        .layer(from_fn(frame))
+        .with_state(app.clone())
+        .layer(from_fn_with_state(app, frame))
 }
 
 async fn no_such_route(method: Method, uri: Uri) -> Problem {
@@ -78,7 +82,7 @@ async fn wrong_method(method: Method, uri: Uri) -> Problem {
 
 /// Marks every answer as nobody's to keep, and leaves a line in the log: where and what, never a body, a query or a
 /// header, for these carry secrets.
-async fn frame(request: Request, next: Next) -> Response {
+async fn frame(State(app): State<App>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
     let path = short_path(request.uri());
@@ -88,13 +92,18 @@ async fn frame(request: Request, next: Next) -> Response {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let status = response.status().as_u16();
-    let kind = response.extensions().get::<Kind>().map(|kind| kind.parts().1);
+    let kind = response.extensions().get::<Kind>().copied();
     let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     debug!(%method, path, status, elapsed_ms, peer, "request");
-    if response.status().is_server_error() {
-        warn!(%method, path, status, kind, peer, "request failed");
+    let name = kind.map(|kind| kind.parts().1);
+    if kind == Some(Kind::Busy) {
+        if let Some(requests) = app.turned_away.count(Instant::now()) {
+            warn!(requests, path, peer, "too much is going on: who came was asked to come again");
+        }
+    } else if response.status().is_server_error() {
+        warn!(%method, path, status, kind = name, peer, "request failed");
     } else if response.status().is_client_error() {
-        info!(%method, path, status, kind, peer, "request refused");
+        info!(%method, path, status, kind = name, peer, "request refused");
     }
     response
 }

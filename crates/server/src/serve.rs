@@ -11,10 +11,14 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{self, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
 use axum::response::Response;
 use hyper::Request;
 use hyper::body::Incoming;
@@ -29,6 +33,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tower::ServiceExt as _;
 use tracing::{debug, warn};
 
+use crate::problem::Kind;
 use crate::router::Peer;
 use crate::serve::stall::Unstalled;
 
@@ -94,13 +99,15 @@ pub(crate) async fn serve_within(
     let mut connections = JoinSet::new();
     let (stop, stopped) = watch::channel(());
     let mut warned = None;
+    let service = Service { limits, router, open: Arc::default() };
     loop {
         tokio::select! {
             () = &mut shutdown => break,
-            Some(_) = connections.join_next() => {}
+            Some(_) = connections.join_next() => service.count(connections.len()),
             accepted = listener.accept(), if connections.len() < limits.most_connections => {
                 if let Some((stream, peer)) = check_accepted(accepted).await? {
-                    connections.spawn(converse(limits, stream, peer, router.clone(), stopped.clone()));
+                    connections.spawn(converse(service.clone(), stream, peer, stopped.clone()));
+                    service.count(connections.len());
                     let is_full = connections.len() == limits.most_connections;
                     if is_full && warned.is_none_or(|at: Instant| at.elapsed() >= WARN_PAUSE) {
                         warned = Some(Instant::now());
@@ -135,18 +142,13 @@ async fn check_accepted(
     }
 }
 
-async fn converse(
-    limits: Limits,
-    stream: TcpStream,
-    peer: SocketAddr,
-    router: Router,
-    mut stopped: watch::Receiver<()>,
-) {
+async fn converse(service: Service, stream: TcpStream, peer: SocketAddr, mut stopped: watch::Receiver<()>) {
+    let limits = service.limits;
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "nodelay not set");
     }
     let io = TokioIo::new(Unstalled::new(stream, limits.stall_timeout));
-    let service = service_fn(move |request| Box::pin(respond(router.clone(), request, peer)));
+    let service = service_fn(move |request| Box::pin(service.clone().respond(request, peer)));
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout)
@@ -165,13 +167,31 @@ async fn converse(
     linger(connection.into_parts().io.into_inner(), limits.linger).await;
 }
 
-async fn respond(
+/// What the connections share.
+#[derive(Clone)]
+struct Service {
+    limits: Limits,
     router: Router,
-    mut request: Request<Incoming>,
-    peer: SocketAddr,
-) -> Result<Response, Infallible> {
-    request.extensions_mut().insert(Peer(peer));
-    router.oneshot(request.map(Body::new)).await
+    /// How many connections there are.
+    open: Arc<AtomicUsize>,
+}
+
+impl Service {
+    fn count(&self, open: usize) {
+        self.open.store(open, Ordering::Relaxed);
+    }
+
+    async fn respond(self, mut request: Request<Incoming>, peer: SocketAddr) -> Result<Response, Infallible> {
+        request.extensions_mut().insert(Peer(peer));
+        let mut response = self.router.oneshot(request.map(Body::new)).await?;
+        // A connection anew for each time that somebody is asked to come again costs more than to say so. But where
+        // connections become rare, they leave their place to others, people above all.
+        let is_crowded = self.open.load(Ordering::Relaxed) >= self.limits.most_connections.div_ceil(2);
+        if is_crowded && response.extensions().get() == Some(&Kind::Busy) {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(response)
+    }
 }
 
 /// Says that nothing more comes, and reads what the client still sends until it says so too.

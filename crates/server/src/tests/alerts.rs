@@ -251,6 +251,26 @@ async fn alerts_beyond_the_bound_are_asked_to_come_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_alert_for_whose_run_there_is_no_room_is_not_even_read() {
+    let bench = Bench::within(1).await;
+    let held = bench.store.gate.acquire().await.unwrap();
+    let first = bench.send(alert("any", ALERT));
+    let others = async {
+        bench.store.reached.notified().await;
+        let others = (bench.alert("any", "no JSON").await, bench.alert("made-up", ALERT).await);
+        drop(held);
+        others
+    };
+    let (first, (second, third)) = soon(async { tokio::join!(first, others) }).await;
+    assert_eq!(first.status, StatusCode::ACCEPTED);
+    assert_eq!((second.status, third.status), (StatusCode::SERVICE_UNAVAILABLE, StatusCode::NOT_FOUND));
+    assert!(bench.metrics().await.contains("portcullis_alerts_total{hook=\"any\",result=\"busy\"} 1\n"));
+    let run = first.json()["runs"][0]["run"].as_str().unwrap().parse().unwrap();
+    bench.until(run, RunStatus::Succeeded).await;
+    assert_eq!(bench.alert("any", "no JSON").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_sender_that_hangs_up_does_not_leave_a_run_undriven() {
     let bench = Bench::new().await;
     let held = bench.store.gate.acquire().await.unwrap();

@@ -200,6 +200,15 @@ impl Bench {
     }
 
     pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Bench {
+        Bench::over(runner::Settings::default(), change).await
+    }
+
+    /// Over a runner that takes so many runs at once.
+    pub(crate) async fn within(most_active_runs: usize) -> Bench {
+        Bench::over(runner::Settings { most_active_runs, ..runner::Settings::default() }, |_| {}).await
+    }
+
+    async fn over(of_runner: runner::Settings, change: impl FnOnce(&mut Settings)) -> Bench {
         let store = Arc::new(Held {
             inner: MemoryStore::new(),
             gate: Semaphore::new(1),
@@ -208,8 +217,7 @@ impl Bench {
             is_damaged: AtomicBool::new(false),
         });
         let executor = Arc::new(Scripted::default());
-        let runner = open(store.clone(), executor.clone(), &[CONTAIN, NOTE], runner::Settings::default());
-        let runner = runner.await;
+        let runner = open(store.clone(), executor.clone(), &[CONTAIN, NOTE], of_runner).await;
         let mut settings = settings();
         change(&mut settings);
         let router = crate::router(runner.clone(), settings);

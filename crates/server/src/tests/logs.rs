@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::sync::Once;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
@@ -84,6 +85,23 @@ async fn a_refusal_says_where_and_what_and_what_to_do() {
     INFO server::router: request refused method=POST path="/hooks/any" status=401 kind="wrong-secret"
     DEBUG server::router: request method=GET path="/nothing" status=404 elapsed_ms=_
     INFO server::router: request refused method=GET path="/nothing" status=404 kind="no-such-route"
+    "#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_that_are_asked_to_come_again_are_told_of_together() {
+    listen();
+    let bench = Bench::with(|settings| settings.most_alerts = 0).await;
+    for _ in 0..100 {
+        assert_eq!(bench.alert("any", "{}").await.status, 503);
+    }
+    tokio::time::advance(Duration::from_secs(10)).await;
+    bench.alert("any", "{}").await;
+    let text = logged();
+    let told: Vec<&str> = text.lines().map(str::trim).filter(|line| line.starts_with("WARN")).collect();
+    assert_snapshot!(told.join("\n"), @r#"
+    WARN server::router: too much is going on: who came was asked to come again requests=1 path="/hooks/any"
+    WARN server::router: too much is going on: who came was asked to come again requests=100 path="/hooks/any"
     "#);
 }
 

@@ -21,7 +21,10 @@ struct Server {
 
 impl Server {
     async fn new(limits: Limits) -> Server {
-        let bench = Bench::new().await;
+        Server::over(Bench::new().await, limits).await
+    }
+
+    async fn over(bench: Bench, limits: Limits) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -94,6 +97,24 @@ async fn a_connection_beyond_the_bound_waits_for_its_turn() {
     drop(first);
     assert!(read_some(&mut second).await.starts_with("HTTP/1.1 200 OK"));
     drop(second);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn who_is_to_come_again_keeps_its_connection_unless_connections_are_rare() {
+    let bench = Bench::with(|settings| settings.most_alerts = 0).await;
+    let server = Server::over(bench, Limits { most_connections: 4, ..Limits::default() }).await;
+    let mut first = server.connect().await;
+    for _ in 0..2 {
+        first.write_all(format!("{}{{}}", alert_head(2)).as_bytes()).await.unwrap();
+        let answer = read_some(&mut first).await;
+        assert!(answer.starts_with("HTTP/1.1 503 ") && !answer.contains("connection: close"), "{answer}");
+    }
+    let mut second = server.connect().await;
+    second.write_all(format!("{}{{}}", alert_head(2)).as_bytes()).await.unwrap();
+    let answer = read_to_end(&mut second).await;
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("connection: close"), "{answer}");
+    drop((first, second));
     server.stop().await;
 }
 
