@@ -54,7 +54,8 @@ impl Rounds {
     fn figures(self) -> Vec<Figure> {
         vec![
             Figure::new(ROW, "peak: runs of (c)", Unit::PerSecond, self.peak),
-            Figure::new(ROW, "offered / peak", Unit::Ratio, self.offered),
+            Figure::new(ROW, "offered / peak: what the client managed", Unit::Ratio, self.offered)
+                .at_least(2.9),
             Figure::new(ROW, "goodput / peak at 3 times the peak", Unit::Ratio, self.goodput).at_least(0.9),
             Figure::new(ROW, "p99 of 202 at 0.8 of the peak", Unit::Milliseconds, self.calm),
             Figure::new(ROW, "p99 of 202 at 3 times the peak / at 0.8", Unit::Ratio, self.slower)
