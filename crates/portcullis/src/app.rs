@@ -11,6 +11,7 @@ use nodes::{Call, Nodes, Recipes};
 use runner::guard::{Guardrails, recent_disruptions};
 use runner::{Executor, Runner, Workflows};
 use store_sled::SledStore;
+use tokio::runtime::Handle;
 use tracing::warn;
 use workflow::{Catalog, Draft, Workflow};
 
@@ -28,6 +29,8 @@ pub(crate) struct App {
     pub(crate) settings: Settings,
     /// How the store uses this machine.
     pub(crate) store: store_sled::Settings,
+    /// Where runs are driven; none: where everything else is done.
+    pub(crate) drivers: Option<Handle>,
     folders: Folders,
     catalog: Catalog,
     recipes: Recipes,
@@ -39,7 +42,7 @@ impl App {
         let folders = Folders::read(config)?;
         let (catalog, recipes) = read_nodes(&folders.nodes)?;
         let settings = Settings::read(config, &recipes)?;
-        Ok(App { settings, store: store_sled::Settings::default(), folders, catalog, recipes })
+        Ok(App { settings, store: store_sled::Settings::default(), drivers: None, folders, catalog, recipes })
     }
 
     /// The files of playbooks and nodes that the configuration names.
@@ -69,6 +72,7 @@ impl App {
             .transpose()?;
         let usual = self.settings.limits.of_runner(runner::Settings::default());
         let settings = runner::Settings {
+            drivers: self.drivers.clone(),
             retention: self.settings.retention,
             reconcile,
             guard: Arc::new(guardrails),

@@ -12,6 +12,7 @@ mod client;
 mod contained;
 mod demo;
 mod directory;
+mod drivers;
 mod eval;
 mod explain;
 mod gaps;

@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
 use crate::app::App;
+use crate::drivers::Drivers;
 
 /// How long calls that are under way may take to end when the server stops.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -21,6 +22,8 @@ pub(crate) async fn serve(config: &Path) -> anyhow::Result<()> {
 /// Serves on a disk that takes so much longer for each flush; for measurements.
 pub(crate) async fn serve_with_flush_delay(config: &Path, flush_delay: Duration) -> anyhow::Result<()> {
     let mut app = App::read(config)?;
+    let drivers = Drivers::start().context("cannot start threads")?;
+    app.drivers = drivers.handle();
     app.store.flush_delay = flush_delay;
     // The port first: a second server finds out here, before it looks at anybody's runs.
     let listener = TcpListener::bind(app.settings.listen).await;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use engine::{Input, Run};
 use model::{Decision, Digest, Person, Resolution, RunId, RunStatus, RunSummary, StepKey, Timestamp};
 use store::{Fence, Query, Store};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot, watch};
 use tracing::{info, warn};
 
@@ -44,6 +45,8 @@ pub struct Settings {
     pub most_active_runs: usize,
     /// How many calls may be under way at once.
     pub most_calls: usize,
+    /// Where runs are driven; none: where the runner is opened.
+    pub drivers: Option<Handle>,
     /// Which finished runs are kept.
     pub retention: Retention,
     /// The time that runs are told.
@@ -62,6 +65,7 @@ impl Default for Settings {
             worker: "local".to_owned(),
             most_active_runs: 10_000,
             most_calls: 512,
+            drivers: None,
             retention: Retention::default(),
             clock: Clock::System,
             guard: Arc::new(Unguarded),
@@ -95,6 +99,8 @@ pub(crate) struct Shared {
     pub(crate) pinned: Pinned,
     pub(crate) fence: Fence,
     pub(crate) timers: Timers,
+    /// Where runs are driven, whoever starts or wakes them.
+    drivers: Handle,
     pub(crate) turns: Turns,
     pub(crate) ledger: Ledger,
     pub(crate) calls: Semaphore,
@@ -148,6 +154,7 @@ impl Runner {
             pinned,
             fence,
             timers,
+            drivers: settings.drivers.unwrap_or_else(Handle::current),
             turns: Turns::default(),
             ledger: Ledger::default(),
             calls: Semaphore::new(settings.most_calls),
@@ -192,6 +199,11 @@ impl Runner {
         self.shared.metrics.reloads.add([if is_whole { "taken" } else { "partly" }]);
         self.shared.workflows.send_replace(Arc::new(workflows));
         Ok(())
+    }
+
+    /// Whether as many runs are in memory as there may be when one more is started.
+    pub fn is_full(&self) -> bool {
+        self.shared.active_runs() >= self.shared.most_active_runs
     }
 
     /// The store, to read from.
@@ -422,7 +434,7 @@ impl Shared {
         let mailbox = active.entry(run).or_insert_with(|| {
             let (sender, mailbox) = mpsc::channel(MAILBOX);
             let driven = drive::load_and_drive(self.clone(), run, mailbox);
-            tokio::spawn(async move {
+            self.drivers.spawn(async move {
                 driven.await;
                 drop(seat);
             });
@@ -470,7 +482,7 @@ impl Shared {
         position: store::Position,
     ) -> End {
         let (ended, end) = oneshot::channel();
-        tokio::spawn(drive::drive(self.clone(), run, mailbox, position, ended));
+        self.drivers.spawn(drive::drive(self.clone(), run, mailbox, position, ended));
         end
     }
 

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::AtomicBool;
 
+use tokio::runtime::Builder;
+
 use super::*;
 
 const LATER: &str = r#"
@@ -109,6 +111,34 @@ async fn more_runs_under_way_than_the_bound_are_taken_up_a_few_at_a_time() {
     ended(&after, &runs).await;
     assert_eq!(slow.most.load(Ordering::SeqCst), WOKEN);
     assert_eq!(store.runs(Query::default()).await.unwrap().runs.len(), RUNS.min(Query::default().limit));
+}
+
+/// Keeps the name of the thread that it is performed on.
+#[derive(Default)]
+struct Named(Mutex<Option<String>>);
+
+#[async_trait]
+impl Executor for Named {
+    async fn perform(&self, _command: &Command) -> Outcome {
+        *self.0.lock().unwrap() = std::thread::current().name().map(str::to_owned);
+        Outcome::Succeeded(json!({}).into())
+    }
+}
+
+#[test]
+fn a_run_is_driven_on_the_threads_that_are_meant_for_it() {
+    let threads =
+        |name| Builder::new_multi_thread().worker_threads(1).enable_time().thread_name(name).build().unwrap();
+    let (here, apart) = (threads("here"), threads("apart"));
+    let named = Arc::new(Named::default());
+    let settings = Settings { drivers: Some(apart.handle().clone()), ..Settings::default() };
+    here.block_on(async {
+        let store = Arc::new(MemoryStore::default());
+        let runner = Runner::open(store, named.clone(), workflows(&[NOW]), settings).await.unwrap();
+        let run = post(&runner, 1).await.unwrap();
+        ended(&runner, &[run]).await;
+    });
+    assert_eq!(named.0.lock().unwrap().as_deref(), Some("apart"));
 }
 
 #[tokio::test(start_paused = true)]
