@@ -43,8 +43,8 @@ pub(crate) fn apply(changes: &mut Changes, entry: &Entry, place: Place) -> Resul
         Entry::Lost { run, message, row } => {
             if let Some(summary) = row {
                 let known = changes.row(*run)?;
-                let dedupe = known.take().and_then(|known| known.dedupe);
-                *known = Some(Row::ended(summary, dedupe));
+                let (dedupe, parts) = kept(known);
+                *known = Some(Row::ended(summary, dedupe, parts));
             }
             replace(changes, keys::lost(*run), place, message.as_bytes())
         }
@@ -59,19 +59,33 @@ fn apply_append(changes: &mut Changes, append: &Arc<Append>, place: Place) -> Re
     let run = append.run();
     let first = append.expected_seq();
     let next = append.summary.next_seq;
+    let part = Part { first, next, place };
     changes.add_live(place);
-    if let Some(other) = changes.parts(run, first / Parts::SPAN)?.put(Part { first, next, place }) {
-        changes.remove_live(other);
-    }
     let taken = take_key(changes, append)?;
-    match changes.row(run)? {
-        Some(known) if known.next_seq > next => known.dedupe = taken.or(known.dedupe.take()),
-        row => {
-            let dedupe = taken.or_else(|| row.take().and_then(|known| known.dedupe));
-            *row = Some(Row::new(append, place.at, dedupe));
+    let row = changes.row(run)?;
+    if row.as_ref().is_none_or(|known| known.next_seq <= next) {
+        let (dedupe, parts) = kept(row);
+        *row = Some(Row::new(append, place.at, dedupe, parts));
+    }
+    let mut other = None;
+    if let Some(row) = row {
+        row.dedupe = taken.or(row.dedupe.take());
+        if first < Parts::IN_ROW {
+            other = row.parts.put(part);
         }
     }
+    if first >= Parts::IN_ROW {
+        other = changes.parts(run, first / Parts::SPAN)?.put(part);
+    }
+    if let Some(other) = other {
+        changes.remove_live(other);
+    }
     Ok(())
+}
+
+/// What a row hands on to the one that takes its stead.
+fn kept(row: &mut Option<Row>) -> (Option<Taken>, Parts) {
+    row.take().map(|row| (row.dedupe, row.parts)).unwrap_or_default()
 }
 
 /// The key that this append took. Of two runs with one key, the one that holds it longer counts.
@@ -88,10 +102,14 @@ fn take_key(changes: &mut Changes, append: &Append) -> Result<Option<Taken>> {
 
 fn forget(changes: &mut Changes, run: RunId) -> Result<()> {
     let Some(row) = changes.row(run)?.take() else { return Ok(()) };
-    for span in 0..=row.next_seq / Parts::SPAN {
-        for part in std::mem::take(changes.parts(run, span)?).0 {
-            changes.remove_live(part.place);
+    let mut parts = row.parts.0;
+    if row.next_seq > Parts::IN_ROW {
+        for span in 0..=row.next_seq / Parts::SPAN {
+            parts.append(&mut changes.parts(run, span)?.0);
         }
+    }
+    for part in parts {
+        changes.remove_live(part.place);
     }
     if let Some(taken) = row.dedupe {
         release_key(changes, &taken.key, run)?;

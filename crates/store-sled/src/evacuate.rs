@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use journal::{Position, Record, Scanned};
-use model::{Digest, RunId};
+use model::Digest;
 use store::Result;
 
 use crate::changes::{live_bytes, unreadable};
@@ -92,13 +92,14 @@ impl Shared {
             let is_here = |place: &Place| place.at.segment() == segment;
             let placed = Place::decode(value).filter(is_here);
             match (key.first().copied(), keys::run_of(key), placed) {
-                (Some(keys::PARTS), _, _) => {
-                    let here = Parts::decode(value)
-                        .unwrap_or_default()
-                        .0
-                        .into_iter()
-                        .filter(|part| is_here(&part.place));
-                    parts.extend(here.filter_map(|part| Some((keys::run_of_parts(key)?, part))));
+                (Some(letter @ (keys::ROWS | keys::PARTS)), _, _) => {
+                    let known = if letter == keys::ROWS {
+                        Row::decode(value).map(|row| row.parts)
+                    } else {
+                        Parts::decode(value)
+                    };
+                    let here = known.unwrap_or_default().0.into_iter().filter(|part| is_here(&part.place));
+                    parts.extend(here.filter_map(|part| Some((keys::run_of_row(key)?, part))));
                 }
                 (Some(keys::LOST), Some(run), Some(_)) => {
                     let message = String::from_utf8_lossy(&value[Place::LEN..]).into_owned();
@@ -137,7 +138,10 @@ impl Shared {
         let place = Place { at: record.position, bytes: length(record.bytes()) };
         let Ok(entry) = Entry::parse(&record.payload) else { return Ok(None) };
         let is_needed = match &entry {
-            Entry::Append(append) => self.part_at(append.run(), append.expected_seq())? == Some(place),
+            Entry::Append(append) => {
+                let known = self.index.part_at(append.run(), append.expected_seq());
+                known.map_err(|error| self.fail_now(&error))? == Some(place)
+            }
             Entry::Claimed { .. } => self.index.meta().claim == Some(place),
             Entry::Lost { run, .. } => self.placed(&keys::lost(*run))? == Some(place),
             Entry::Note { note, .. } => self.placed(&keys::note(&note.key))? == Some(place),
@@ -151,13 +155,6 @@ impl Shared {
             }
         };
         if is_needed { self.copy_now(&Arc::new(entry)).map(Some) } else { Ok(None) }
-    }
-
-    fn part_at(&self, run: RunId, first: u32) -> Result<Option<Place>> {
-        let value = self.index.get(&keys::parts(run, first / Parts::SPAN));
-        let value = value.map_err(|error| self.fail_now(&error))?;
-        let parts = value.and_then(|value| Parts::decode(&value)).unwrap_or_default();
-        Ok(parts.0.iter().find(|part| part.first == first).map(|part| part.place))
     }
 
     /// Whether a run uses this source, or somebody put it since the store was opened.

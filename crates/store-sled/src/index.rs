@@ -46,6 +46,8 @@ pub(crate) struct Index {
     lacks_room: AtomicBool,
     folder: PathBuf,
     pub(crate) cache_bytes: u64,
+    /// Whether another version of this program wrote it, in a form that this one does not read.
+    pub(crate) is_of_another_version: bool,
     meta: Mutex<Meta>,
     /// The bytes of all keys and values when they were last counted.
     live_bytes: AtomicU64,
@@ -91,17 +93,21 @@ impl Range {
 
 impl Index {
     pub(crate) fn open(folder: &Path, cache_bytes: u64) -> Result<Index> {
-        let index = Index {
+        let mut index = Index {
             db: RwLock::new(Slot::Open(open_sled(folder, cache_bytes)?)),
             lacks_room: AtomicBool::default(),
             folder: folder.to_owned(),
             cache_bytes,
+            is_of_another_version: false,
             meta: Mutex::default(),
             live_bytes: AtomicU64::default(),
         };
         if let Some(bytes) = index.get(keys::META)? {
-            *index.meta() =
-                Meta::decode(&bytes).ok_or_else(|| Error::Failed("its own row cannot be read".to_owned()))?;
+            index.is_of_another_version = bytes.first().is_some_and(|version| *version != Meta::VERSION);
+            if !index.is_of_another_version {
+                let unreadable = || Error::Failed("its own row cannot be read".to_owned());
+                *index.meta() = Meta::decode(&bytes).ok_or_else(unreadable)?;
+            }
         }
         Ok(index)
     }
@@ -343,7 +349,8 @@ fn after(prefix: &[u8]) -> Option<Vec<u8>> {
 }
 
 impl Meta {
-    const VERSION: u8 = 1;
+    /// Of the whole index: of keys, rows and places too.
+    const VERSION: u8 = 2;
 
     fn encode(&self) -> Vec<u8> {
         let mut out = vec![Meta::VERSION];
@@ -357,7 +364,6 @@ impl Meta {
 
     fn decode(bytes: &[u8]) -> Option<Meta> {
         let number = |at: usize| Some(u64::from_be_bytes(*bytes.get(at..)?.first_chunk()?));
-        (*bytes.first()? == Meta::VERSION).then_some(())?;
         Some(Meta {
             applied: Position::from_u64(number(1)?),
             identity: u128::from_be_bytes(*bytes.get(9..)?.first_chunk()?),

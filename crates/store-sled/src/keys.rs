@@ -21,7 +21,7 @@ pub(crate) const DISRUPTED: u8 = b'a';
 pub(crate) const FINISHED: u8 = b't';
 /// Live bytes of segments: `g` segment.
 pub(crate) const LIVE: u8 = b'g';
-/// Where the appends of runs lie: `p` run span.
+/// Where the appends of runs lie, but for those in their rows: `p` run span.
 pub(crate) const PARTS: u8 = b'p';
 /// Where workflow sources lie: `s` digest.
 pub(crate) const SOURCES: u8 = b's';
@@ -47,14 +47,17 @@ pub(crate) fn all_parts(run: RunId) -> Vec<u8> {
 
 /// Runs by status: `i` status run.
 pub(crate) fn status_prefix(status: RunStatus) -> Vec<u8> {
-    let code = match status {
+    vec![b'i', status_code(status)]
+}
+
+pub(crate) fn status_code(status: RunStatus) -> u8 {
+    match status {
         RunStatus::Running => 1,
         RunStatus::Waiting => 2,
         RunStatus::Succeeded => 3,
         RunStatus::Failed => 4,
         RunStatus::Cancelled => 5,
-    };
-    vec![b'i', code]
+    }
 }
 
 /// Runs by the hash of their workflow's name: `f` hash run.
@@ -119,8 +122,8 @@ pub(crate) fn run_of(key: &[u8]) -> Option<RunId> {
     key.last_chunk().map(|bytes| RunId::from_bytes(*bytes))
 }
 
-/// The run in a key of [`PARTS`].
-pub(crate) fn run_of_parts(key: &[u8]) -> Option<RunId> {
+/// The run in a key of [`ROWS`] or [`PARTS`].
+pub(crate) fn run_of_row(key: &[u8]) -> Option<RunId> {
     key.get(1..)?.first_chunk().map(|bytes| RunId::from_bytes(*bytes))
 }
 

@@ -15,6 +15,7 @@ mod entry;
 mod evacuate;
 mod index;
 mod keys;
+mod known;
 mod list;
 mod note;
 mod open;

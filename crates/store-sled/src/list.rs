@@ -10,7 +10,7 @@ use store::{Append, Error, Page, Query, Result, Source};
 use crate::entry::Entry;
 use crate::index::{self, Range};
 use crate::keys;
-use crate::place::{Part, Parts, Place};
+use crate::place::{Part, Place};
 use crate::recent::{self, Known};
 use crate::row::{Row, Shown};
 use crate::shared::{Shared, broken};
@@ -74,12 +74,8 @@ impl Shared {
 
     /// Where the appends of a run lie, as far as the index knows.
     pub(crate) fn parts(&self, run: RunId) -> Result<Vec<Part>> {
-        let mut all = Vec::new();
-        self.walk(&Range::of(keys::all_parts(run)), |_, value| {
-            all.extend(Parts::decode(value).unwrap_or_default().0);
-            ControlFlow::Continue(())
-        })?;
-        Ok(all)
+        let known = self.index.row_with_parts(run).map_err(|error| self.fail_now(&error))?;
+        Ok(known.map(|(_, parts)| parts).unwrap_or_default())
     }
 
     fn read_entry(&self, place: Place) -> Result<Read<Entry>> {
@@ -117,8 +113,7 @@ impl Shared {
 
     fn indexed_summary(&self, run: RunId) -> Result<Option<RunSummary>> {
         for _ in 0..TRIES {
-            let row = self.row(run).map_err(|error| self.fail_now(&error))?;
-            let Some(row) = row else { return Ok(None) };
+            let Some(row) = self.row(run)? else { return Ok(None) };
             match self.shown(run, &row)? {
                 Read::Is(summary) => return Ok(Some(summary)),
                 Read::Moved => {}

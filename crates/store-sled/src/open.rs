@@ -81,6 +81,13 @@ fn open_index(
             }
             index
         }
+        Err(Unusable::OfAnotherVersion) => {
+            tracing::info!("another version wrote the index: it is made again from the journal");
+            fs::remove_dir_all(&path).map_err(failed("remove", &path))?;
+            let made = make(journal, &path, settings)?;
+            tracing::info!("the index was made again");
+            made
+        }
         Err(Unusable::Unfit(reason)) => {
             if path.exists() {
                 let aside = move_aside(folder, &path)?;
@@ -89,18 +96,25 @@ fn open_index(
                     aside.display()
                 ));
             }
-            let made = Index::open(&path, settings.cache_bytes).map_err(replay::Error::from);
-            let made = made.and_then(|index| Ok((replay(journal, &index)?, index)));
-            let (found, index) = made.map_err(|error| Error::Broken(error.to_string()))?;
-            (index, found)
+            make(journal, &path, settings)?
         }
     };
     fs::remove_file(&suspect).map_err(failed("remove", &suspect))?;
     Ok(index)
 }
 
+/// An index made from the journal alone.
+fn make(journal: &Journal, path: &Path, settings: &Settings) -> Result<(Index, Findings)> {
+    let made = Index::open(path, settings.cache_bytes).map_err(replay::Error::from);
+    let made = made.and_then(|index| Ok((replay(journal, &index)?, index)));
+    let (found, index) = made.map_err(|error| Error::Broken(error.to_string()))?;
+    Ok((index, found))
+}
+
 /// Why the index cannot be used as it is.
 pub(crate) enum Unusable {
+    /// It is as it should, and has to be made again in the form that this version reads.
+    OfAnotherVersion,
     /// It has to be made again.
     Unfit(String),
     /// There is no room to open it, and it may be as it should.
@@ -125,6 +139,9 @@ pub(crate) fn existing(
     cache_bytes: u64,
 ) -> std::result::Result<(Index, Findings), Unusable> {
     let index = Index::open(path, cache_bytes)?;
+    if index.is_of_another_version {
+        return Err(Unusable::OfAnotherVersion);
+    }
     index.verify()?;
     let meta = *index.meta();
     if meta != index::Meta::default() {

@@ -42,9 +42,11 @@ pub(crate) struct Part {
 pub(crate) struct Parts(pub(crate) Vec<Part>);
 
 impl Parts {
-    /// So many first numbers share a value.
+    /// Appends whose first number is below this one stand in the row of their run.
+    pub(crate) const IN_ROW: u32 = 32;
+    /// So many first numbers beyond share a value.
     pub(crate) const SPAN: u32 = 128;
-    const LEN: usize = 8 + Place::LEN;
+    pub(crate) const LEN: usize = 8 + Place::LEN;
 
     /// Adds an append. If it is known, the younger of its two places counts; gives the other.
     pub(crate) fn put(&mut self, part: Part) -> Option<Place> {
@@ -60,12 +62,16 @@ impl Parts {
 
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.0.len() * Parts::LEN);
+        self.encode_to(&mut out);
+        out
+    }
+
+    pub(crate) fn encode_to(&self, out: &mut Vec<u8>) {
         for part in &self.0 {
             out.extend_from_slice(&part.first.to_be_bytes());
             out.extend_from_slice(&part.next.to_be_bytes());
             out.extend_from_slice(&part.place.encode());
         }
-        out
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Parts> {

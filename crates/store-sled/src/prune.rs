@@ -64,7 +64,7 @@ impl Shared {
         })?;
         let mut over = Vec::new();
         for run in runs {
-            let row = self.row(run).map_err(|error| self.fail_now(&error))?;
+            let row = self.row(run)?;
             let holds_key =
                 |row: &crate::row::Row| row.dedupe.as_ref().is_some_and(|key| key.until > finished_before);
             if row.is_some_and(|row| !holds_key(&row)) {

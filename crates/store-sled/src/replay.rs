@@ -1,7 +1,6 @@
 //! Reads what the index does not have from the journal, and finds out what the journal has lost.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
 
 use journal::{Damage, Journal, Position, Record, Scanned};
 use model::RunId;
@@ -10,10 +9,9 @@ use sha2::{Digest as _, Sha256};
 use crate::apply::apply;
 use crate::changes::Changes;
 use crate::entry::{Entry, NO_RUN};
-use crate::index::{self, Index, Range};
+use crate::index::{self, Index};
 use crate::keys;
-use crate::place::{Parts, Place};
-use crate::row::Row;
+use crate::place::Place;
 use crate::shared::{identity, length};
 
 /// So many keys of the index are changed at once.
@@ -123,9 +121,7 @@ impl Replay {
 
     /// The append of this run that begins with this number is damaged. It is not lost if there is another copy.
     fn lose(&mut self, index: &Index, run: RunId, seq: u32, what: &str) -> index::Result<()> {
-        let parts = index.get(&keys::parts(run, seq / Parts::SPAN))?;
-        let parts = parts.and_then(|value| Parts::decode(&value)).unwrap_or_default();
-        if parts.0.iter().any(|part| part.first == seq) {
+        if index.part_at(run, seq)?.is_some() {
             return Ok(());
         }
         let rest =
@@ -143,21 +139,16 @@ impl Replay {
 
 /// What is missing in the middle of a run's journal.
 fn gap(index: &Index, run: RunId) -> index::Result<Option<String>> {
-    let Some(row) = index.get(&keys::row(run))?.and_then(|value| Row::decode(&value)) else {
-        return Ok(None);
-    };
+    let Some((row, parts)) = index.row_with_parts(run)? else { return Ok(None) };
     let mut next = 0;
     let mut gap = None;
-    index.walk(&Range::of(keys::all_parts(run)), |_, value| {
-        for part in Parts::decode(value).unwrap_or_default().0 {
-            if part.first != next {
-                gap = Some((next, part.first));
-                return ControlFlow::Break(());
-            }
-            next = part.next;
+    for part in parts {
+        if part.first != next {
+            gap = Some((next, part.first));
+            break;
         }
-        ControlFlow::Continue(())
-    })?;
+        next = part.next;
+    }
     if gap.is_none() && next != row.next_seq {
         gap = Some((next, row.next_seq));
     }

@@ -50,6 +50,9 @@ impl Shared {
                 }
                 Err(Unusable::NoRoom(_)) => {}
                 Err(Unusable::Unfit(why)) => return Err(Error::Failed(why)),
+                Err(Unusable::OfAnotherVersion) => {
+                    return Err(Error::Failed("another version wrote it meanwhile".to_owned()));
+                }
             }
         }
         Ok(false)

@@ -7,18 +7,22 @@ use model::{RunId, RunStatus, RunSummary, Timestamp};
 use store::Append;
 
 use crate::keys::{self, Hash};
+use crate::place::Parts;
 
-const VERSION: u8 = 1;
-const FIXED: usize = 65;
-/// The summary of a longer row stays in the journal; sled does not keep large values safe.
-const LONGEST: usize = 3500;
+const VERSION: u8 = 2;
+const FIXED: usize = 24;
+/// A longer summary stays in the journal. sled does not keep large values safe: a row has 3,500 bytes at most, of which
+/// places may take [`Parts::IN_ROW`] times twenty.
+const LONGEST: usize = 2750;
 const WAITS: u8 = 1;
 /// It has finished, and facts may follow: what it holds is still to be undone.
 const UNSETTLED: u8 = 2;
 /// It says when it disrupted something.
 const DISRUPTED: u8 = 4;
-const HERE: u8 = 0;
-const IN_JOURNAL: u8 = 1;
+/// It took a dedupe key.
+const HAS_KEY: u8 = 8;
+/// Its summary is in the journal.
+const IN_JOURNAL: u8 = 16;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Row {
@@ -32,6 +36,8 @@ pub(crate) struct Row {
     pub(crate) workflow: u32,
     pub(crate) source: u32,
     pub(crate) dedupe: Option<Taken>,
+    /// Where its first appends lie.
+    pub(crate) parts: Parts,
     pub(crate) summary: Shown,
 }
 
@@ -55,17 +61,17 @@ pub(crate) enum Shown {
 
 impl Row {
     /// The row after this append, which lies there.
-    pub(crate) fn new(append: &Arc<Append>, at: Position, dedupe: Option<Taken>) -> Row {
-        Row::of(&append.summary, dedupe, Shown::Of(Arc::clone(append), at))
+    pub(crate) fn new(append: &Arc<Append>, at: Position, dedupe: Option<Taken>, parts: Parts) -> Row {
+        Row::of(&append.summary, dedupe, parts, Shown::Of(Arc::clone(append), at))
     }
 
     /// The row of a run that has ended without a fact of its own.
-    pub(crate) fn ended(summary: &RunSummary, dedupe: Option<Taken>) -> Row {
+    pub(crate) fn ended(summary: &RunSummary, dedupe: Option<Taken>, parts: Parts) -> Row {
         let json = serde_json::to_vec(summary).expect("a summary has string keys only");
-        Row::of(summary, dedupe, Shown::Here(json))
+        Row::of(summary, dedupe, parts, Shown::Here(json))
     }
 
-    fn of(summary: &RunSummary, dedupe: Option<Taken>, shown: Shown) -> Row {
+    fn of(summary: &RunSummary, dedupe: Option<Taken>, parts: Parts, shown: Shown) -> Row {
         Row {
             status: summary.status,
             waits_for_people: !summary.waiting.is_empty(),
@@ -76,6 +82,7 @@ impl Row {
             workflow: keys::short_hash(&summary.workflow),
             source: keys::short_hash(summary.source.as_str()),
             dedupe,
+            parts,
             summary: shown,
         }
     }
@@ -101,69 +108,71 @@ impl Row {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(FIXED + 512);
-        out.extend_from_slice(&[VERSION, keys::status_prefix(self.status)[1]]);
-        let is_unsettled = self.status.is_finished() && !self.is_over;
+        let mut out = Vec::with_capacity(FIXED + 640);
+        let parts = u8::try_from(self.parts.0.len()).expect("few begin in the row");
         let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
         let flags = flag(self.waits_for_people, WAITS)
-            | flag(is_unsettled, UNSETTLED)
-            | flag(self.has_disrupted, DISRUPTED);
-        out.extend_from_slice(&[flags, u8::from(self.dedupe.is_some())]);
+            | flag(self.status.is_finished() && !self.is_over, UNSETTLED)
+            | flag(self.has_disrupted, DISRUPTED)
+            | flag(self.dedupe.is_some(), HAS_KEY);
+        out.extend_from_slice(&[VERSION, keys::status_code(self.status), flags, parts]);
         out.extend_from_slice(&self.next_seq.to_be_bytes());
         out.extend_from_slice(&self.updated_at.as_millis().to_be_bytes());
         out.extend_from_slice(&self.workflow.to_be_bytes());
         out.extend_from_slice(&self.source.to_be_bytes());
-        let (key, until) =
-            self.dedupe.as_ref().map_or(([0; 32], 0), |taken| (taken.key, taken.until.as_millis()));
-        out.extend_from_slice(&until.to_be_bytes());
-        out.extend_from_slice(&key);
-        match &self.summary {
+        if let Some(taken) = &self.dedupe {
+            out.extend_from_slice(&taken.until.as_millis().to_be_bytes());
+            out.extend_from_slice(&taken.key);
+        }
+        self.parts.encode_to(&mut out);
+        let begin = out.len();
+        let in_journal = match &self.summary {
             Shown::Here(json) => {
-                out.push(HERE);
                 out.extend_from_slice(json);
+                None
             }
-            Shown::InJournal(at) => {
-                out.push(IN_JOURNAL);
-                out.extend_from_slice(&at.as_u64().to_be_bytes());
-            }
+            Shown::InJournal(at) => Some(at),
             Shown::Of(append, at) => {
-                out.push(HERE);
                 serde_json::to_writer(&mut out, &append.summary).expect("a summary has string keys only");
-                if out.len() > LONGEST {
-                    out.truncate(FIXED - 1);
-                    out.push(IN_JOURNAL);
-                    out.extend_from_slice(&at.as_u64().to_be_bytes());
-                }
+                (out.len() - begin > LONGEST).then_some(at)
             }
+        };
+        if let Some(at) = in_journal {
+            out.truncate(begin);
+            out.extend_from_slice(&at.as_u64().to_be_bytes());
+            out[2] |= IN_JOURNAL;
         }
         out
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Row> {
-        let (fixed, rest) = bytes.split_first_chunk::<FIXED>()?;
+        let (fixed, mut rest) = bytes.split_first_chunk::<FIXED>()?;
+        let [VERSION, status, flags, parts] = *fixed.first_chunk()? else { return None };
         let number = |at: usize| fixed[at..].first_chunk().map(|bytes| u32::from_be_bytes(*bytes));
-        let time = |at: usize| {
-            let millis = fixed[at..].first_chunk().map(|bytes| i64::from_be_bytes(*bytes));
-            millis.map(Timestamp::from_millis)
-        };
-        let taken = Taken { key: *fixed[32..].first_chunk()?, until: time(24)? };
-        if fixed[0] != VERSION {
-            return None;
+        let mut dedupe = None;
+        if flags & HAS_KEY != 0 {
+            let (until, behind) = rest.split_first_chunk()?;
+            let (key, behind) = behind.split_first_chunk()?;
+            dedupe = Some(Taken { key: *key, until: Timestamp::from_millis(i64::from_be_bytes(*until)) });
+            rest = behind;
         }
-        let status = status(fixed[1])?;
+        let (parts, summary) = rest.split_at_checked(usize::from(parts) * Parts::LEN)?;
+        let status = self::status(status)?;
         Some(Row {
             status,
-            waits_for_people: fixed[2] & WAITS != 0,
-            is_over: status.is_finished() && fixed[2] & UNSETTLED == 0,
-            has_disrupted: fixed[2] & DISRUPTED != 0,
+            waits_for_people: flags & WAITS != 0,
+            is_over: status.is_finished() && flags & UNSETTLED == 0,
+            has_disrupted: flags & DISRUPTED != 0,
             next_seq: number(4)?,
-            updated_at: time(8)?,
+            updated_at: Timestamp::from_millis(i64::from_be_bytes(*fixed[8..].first_chunk()?)),
             workflow: number(16)?,
             source: number(20)?,
-            dedupe: (fixed[3] != 0).then_some(taken),
-            summary: match fixed[64] {
-                HERE => Shown::Here(rest.to_vec()),
-                _ => Shown::InJournal(Position::from_u64(u64::from_be_bytes(*rest.first_chunk()?))),
+            dedupe,
+            parts: Parts::decode(parts)?,
+            summary: if flags & IN_JOURNAL == 0 {
+                Shown::Here(summary.to_vec())
+            } else {
+                Shown::InJournal(Position::from_u64(u64::from_be_bytes(*summary.first_chunk()?)))
             },
         })
     }
@@ -177,5 +186,5 @@ fn status(code: u8) -> Option<RunStatus> {
         RunStatus::Failed,
         RunStatus::Cancelled,
     ];
-    all.into_iter().find(|status| keys::status_prefix(*status)[1] == code)
+    all.into_iter().find(|status| keys::status_code(*status) == code)
 }

@@ -186,7 +186,7 @@ impl Shared {
     fn next_seq(&self, recent: &Recent, run: RunId) -> index::Result<u32> {
         match recent.next_seq(run) {
             Known::Here(next_seq) => Ok(next_seq.unwrap_or(0)),
-            Known::InIndex => Ok(self.row(run)?.map_or(0, |row| row.next_seq)),
+            Known::InIndex => Ok(self.index.row(run)?.map_or(0, |row| row.next_seq)),
         }
     }
 
@@ -201,9 +201,8 @@ impl Shared {
     }
 
     /// The row of a run as the index knows it.
-    pub(crate) fn row(&self, run: RunId) -> index::Result<Option<Row>> {
-        let Some(value) = self.index.get(&keys::row(run))? else { return Ok(None) };
-        Row::decode(&value).map(Some).ok_or_else(|| crate::changes::unreadable("a row"))
+    pub(crate) fn row(&self, run: RunId) -> Result<Option<Row>> {
+        self.index.row(run).map_err(|error| self.fail_now(&error))
     }
 
     /// The index has everything up to here.
@@ -272,7 +271,7 @@ impl Shared {
     pub(crate) fn abandon(&self, row: &RunSummary) -> Result<()> {
         self.catch_up()?;
         let run = row.run;
-        if self.row(run).map_err(|error| self.fail_now(&error))?.is_none() {
+        if self.row(run)?.is_none() {
             return Ok(());
         }
         let message = row.error.clone().unwrap_or_default();

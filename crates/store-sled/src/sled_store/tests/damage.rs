@@ -149,6 +149,24 @@ async fn an_index_that_is_gone_is_made_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_index_of_another_version_is_made_again_and_is_no_finding() {
+    let folder = TempDir::new().unwrap();
+    let mut told = fill(folder.path()).await;
+    {
+        let index = sled::open(folder.path().join("index")).unwrap();
+        let mut meta = index.remove("m").unwrap().unwrap();
+        meta[0] -= 1;
+        index.insert("m", meta).unwrap();
+        index.insert("of a form that is not known", "?").unwrap();
+    }
+    let store = open(folder.path());
+    told.check(&store).await;
+    assert_eq!(store.health().await.reports, [""; 0]);
+    assert_eq!(store.shared.index.get(b"of a form that is not known").unwrap(), None);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "journal and index, and nothing aside");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_index_that_ended_the_process_is_not_opened_again() {
     let folder = TempDir::new().unwrap();
     let mut told = fill(folder.path()).await;

@@ -179,6 +179,49 @@ async fn a_copy_of_something_old_changes_no_row() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_of_many_appends_is_whole_wherever_they_lie() {
+    let folder = TempDir::new().unwrap();
+    let mut last = sample::create(1);
+    let run = last.run();
+    let mut records = last.records.clone();
+    open(folder.path()).append(vec![last.clone()]).await.unwrap();
+    let is_placed_beside_rows = |store: &SledStore| {
+        let beside = crate::index::Range::of([crate::keys::PARTS]);
+        let mut is_any = false;
+        let show = |_: &[u8], _: &[u8]| {
+            is_any = true;
+            std::ops::ControlFlow::Break(())
+        };
+        store.shared.walk(&beside, show).unwrap();
+        is_any
+    };
+    // One by one as far as places stand in the row, over the border with one append, and on.
+    for round in 0..6 {
+        let store = open(folder.path());
+        for facts in if round == 2 { [1, 1, 40, 1] } else { [1, 7, 2, 1] } {
+            last = sample::follow(&last, facts);
+            records.extend(last.records.clone());
+            store.append(vec![last.clone()]).await.unwrap();
+        }
+        fill(&store, round * 100 + 10..round * 100 + 70, 10_000).await;
+        store.prune(Timestamp::MAX).await.unwrap();
+        assert_eq!(store.journal(run).await.unwrap(), records);
+        assert_eq!(is_placed_beside_rows(&store), round >= 2);
+        drop(store);
+        if round % 2 == 0 {
+            fs::remove_dir_all(folder.path().join("index")).unwrap();
+        }
+    }
+    let store = open(folder.path());
+    assert_eq!(store.journal(run).await.unwrap(), records);
+    assert_eq!(store.summary(run).await.unwrap(), Some(last.summary.clone()));
+    store.append(vec![sample::follow_as(&last, RunStatus::Failed)]).await.unwrap();
+    assert_eq!(store.prune(Timestamp::MAX).await.unwrap(), 1);
+    assert_eq!(store.journal(run).await.unwrap(), []);
+    assert!(!is_placed_beside_rows(&store), "nothing of it is left");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_of_something_old_takes_no_key_back() {
     let folder = TempDir::new().unwrap();
     let parked = sample::create_once(1, "key", 10);
