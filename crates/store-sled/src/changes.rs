@@ -19,13 +19,18 @@ pub(crate) struct Changes<'a> {
     values: BTreeMap<Vec<u8>, Value>,
     /// Rows and places are kept in their own form until the end: a run often changes several times.
     rows: HashMap<RunId, RowChange>,
-    parts: HashMap<(RunId, u32), Parts>,
+    parts: HashMap<(RunId, u32), PartsChange>,
     live: BTreeMap<u32, i64>,
 }
 
 struct RowChange {
-    old: Option<Row>,
+    old: Option<IVec>,
     new: Option<Row>,
+}
+
+struct PartsChange {
+    old: Option<IVec>,
+    new: Parts,
 }
 
 struct Value {
@@ -67,10 +72,8 @@ impl<'a> Changes<'a> {
         match self.rows.entry(run) {
             hash_map::Entry::Occupied(slot) => Ok(&mut slot.into_mut().new),
             hash_map::Entry::Vacant(slot) => {
-                let value = self.index.get(&keys::row(run))?;
-                let decode = |value: IVec| Row::decode(&value).ok_or_else(|| unreadable("a row"));
-                let old = value.map(decode).transpose()?;
-                let new = old.clone();
+                let old = self.index.get(&keys::row(run))?;
+                let new = old.as_deref().map(decode_row).transpose()?;
                 Ok(&mut slot.insert(RowChange { old, new }).new)
             }
         }
@@ -78,12 +81,12 @@ impl<'a> Changes<'a> {
 
     pub(crate) fn parts(&mut self, run: RunId, span: u32) -> Result<&mut Parts> {
         match self.parts.entry((run, span)) {
-            hash_map::Entry::Occupied(slot) => Ok(slot.into_mut()),
+            hash_map::Entry::Occupied(slot) => Ok(&mut slot.into_mut().new),
             hash_map::Entry::Vacant(slot) => {
-                let value = self.index.get(&keys::parts(run, span))?;
-                let decode =
-                    |value: IVec| Parts::decode(&value).ok_or_else(|| unreadable("a list of places"));
-                Ok(slot.insert(value.map(decode).transpose()?.unwrap_or_default()))
+                let old = self.index.get(&keys::parts(run, span))?;
+                let decode = |value| Parts::decode(value).ok_or_else(|| unreadable("a list of places"));
+                let new = old.as_deref().map(decode).transpose()?.unwrap_or_default();
+                Ok(&mut slot.insert(PartsChange { old, new }).new)
             }
         }
     }
@@ -98,32 +101,8 @@ impl<'a> Changes<'a> {
         *self.live.entry(place.at.segment()).or_default() -= i64::from(place.bytes);
     }
 
-    /// Brings rows and places into the form of the index.
-    fn encode(&mut self) -> Result<()> {
-        for (run, row) in std::mem::take(&mut self.rows) {
-            let before = row.old.map_or_else(Vec::new, |old| old.keys(run));
-            let after = row.new.as_ref().map_or_else(Vec::new, |new| new.keys(run));
-            for key in before.iter().filter(|key| !after.contains(key)) {
-                self.remove(key.clone())?;
-            }
-            for key in after.into_iter().filter(|key| !before.contains(key)) {
-                self.put(key, &[])?;
-            }
-            match row.new {
-                Some(new) => self.put(keys::row(run), new.encode())?,
-                None => self.remove(keys::row(run))?,
-            }
-        }
-        for ((run, span), parts) in std::mem::take(&mut self.parts) {
-            let key = keys::parts(run, span);
-            if parts.0.is_empty() { self.remove(key)? } else { self.put(key, parts.encode())? }
-        }
-        Ok(())
-    }
-
     /// Applies everything; the index is then at this record of the journal.
     pub(crate) fn commit(mut self, applied: Position, identity: u128) -> Result<()> {
-        self.encode()?;
         for (segment, change) in std::mem::take(&mut self.live) {
             let key = keys::live(segment);
             let live = self.get(key.clone())?.and_then(|bytes| live_bytes(&bytes)).unwrap_or(0) + change;
@@ -133,24 +112,19 @@ impl<'a> Changes<'a> {
                 self.put(key, live.to_be_bytes().to_vec())?;
             }
         }
-        let mut batch = sled::Batch::default();
-        let mut meta = Meta { applied, identity, ..self.meta };
-        for (key, value) in self.values {
-            if value.old == value.new {
-                continue;
-            }
-            if let Some(old) = &value.old {
-                meta.sum = meta.sum.wrapping_sub(weight(&key, old));
-            }
-            match value.new {
-                Some(new) => {
-                    meta.sum = meta.sum.wrapping_add(weight(&key, &new));
-                    batch.insert(key, new);
-                }
-                None => batch.remove(key),
-            }
+        let mut batch = Batch { sum: self.meta.sum, writes: sled::Batch::default() };
+        for (run, row) in self.rows {
+            batch.change_row(run, row)?;
         }
-        self.index.apply(batch, meta)
+        for ((run, span), PartsChange { old, new }) in self.parts {
+            let new = (!new.0.is_empty()).then(|| new.encode().into());
+            batch.change(keys::parts(run, span).into(), old.as_deref(), new);
+        }
+        for (key, Value { old, new }) in self.values {
+            batch.change(key.into(), old.as_deref(), new);
+        }
+        let meta = Meta { applied, identity, sum: batch.sum, ..self.meta };
+        self.index.apply(batch.writes, meta)
     }
 
     fn value(&mut self, key: Vec<u8>) -> Result<&mut Value> {
@@ -163,6 +137,51 @@ impl<'a> Changes<'a> {
             }
         }
     }
+}
+
+/// What is written at once, and the sum over all keys and values after it.
+struct Batch {
+    sum: u64,
+    writes: sled::Batch,
+}
+
+impl Batch {
+    fn change(&mut self, key: IVec, old: Option<&[u8]>, new: Option<IVec>) {
+        if old == new.as_deref() {
+            return;
+        }
+        if let Some(old) = old {
+            self.sum = self.sum.wrapping_sub(weight(&key, old));
+        }
+        match new {
+            Some(new) => {
+                self.sum = self.sum.wrapping_add(weight(&key, &new));
+                self.writes.insert(key, new);
+            }
+            None => self.writes.remove(key),
+        }
+    }
+
+    /// Changes a row and what follows from it, which needs no look: it stands there for the row before and for no other
+    /// reason.
+    fn change_row(&mut self, run: RunId, RowChange { old, new }: RowChange) -> Result<()> {
+        let listed = |row: &Row| row.listed(run);
+        let mut before = old.as_deref().map(decode_row).transpose()?.as_ref().map_or_else(Vec::new, listed);
+        for (key, value) in new.as_ref().map_or_else(Vec::new, listed) {
+            let known = before.iter().position(|(known, _)| *known == key);
+            let known = known.map(|at| before.swap_remove(at).1);
+            self.change(key, known.as_deref(), Some(value));
+        }
+        for (key, value) in before {
+            self.change(key, Some(&value), None);
+        }
+        self.change(keys::row(run).into(), old.as_deref(), new.map(|row| row.encode().into()));
+        Ok(())
+    }
+}
+
+fn decode_row(value: &[u8]) -> Result<Row> {
+    Row::decode(value).ok_or_else(|| unreadable("a row"))
 }
 
 /// The live bytes of a segment, from their value.

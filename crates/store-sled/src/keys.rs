@@ -10,11 +10,9 @@ pub(crate) const META: &[u8] = b"m";
 
 /// Its rows: `r` run.
 pub(crate) const ROWS: u8 = b'r';
-/// Runs that are not finished: `u` run. No change between unfinished states touches it, so whoever walks through it
-/// meets them all.
-pub(crate) const UNFINISHED: u8 = b'u';
-/// Runs that wait for people: `w` run.
-pub(crate) const WAITING: u8 = b'w';
+/// Runs that are not over or wait for people, with the head of their row: `u` run. No change between such states takes
+/// it away, so whoever walks through it meets them all.
+pub(crate) const OPEN: u8 = b'u';
 /// Runs whose row says when they disrupted something: `a` run.
 pub(crate) const DISRUPTED: u8 = b'a';
 /// When finished runs finished: `t` time run.
@@ -45,7 +43,7 @@ pub(crate) fn all_parts(run: RunId) -> Vec<u8> {
     of_run(&[PARTS], run)
 }
 
-/// Runs by status: `i` status run.
+/// Runs that failed or were cancelled: `i` status run. Others are found in [`OPEN`], or in [`ROWS`].
 pub(crate) fn status_prefix(status: RunStatus) -> Vec<u8> {
     vec![b'i', status_code(status)]
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use model::{Digest, Record, RunId, RunSummary};
+use model::{Digest, Record, RunId, RunStatus, RunSummary};
 use store::{Append, Error, Page, Query, Result, Source};
 
 use crate::entry::Entry;
@@ -12,7 +12,7 @@ use crate::index::{self, Range};
 use crate::keys;
 use crate::place::{Part, Place};
 use crate::recent::{self, Known};
-use crate::row::{Row, Shown};
+use crate::row::{Head, Row, Shown};
 use crate::shared::{Shared, broken};
 
 /// So often a reader looks again when what it looks for is being moved.
@@ -107,24 +107,29 @@ impl Shared {
         match known {
             Some((_, Some(summary))) => Ok(Some(self.mark(summary))),
             Some((true, None)) => Ok(None),
-            Some((false, None)) | None => Ok(self.indexed_summary(run)?.map(|summary| self.mark(summary))),
+            Some((false, None)) | None => {
+                Ok(self.indexed_summary(run, &Query::default())?.map(|summary| self.mark(summary)))
+            }
         }
     }
 
-    fn indexed_summary(&self, run: RunId) -> Result<Option<RunSummary>> {
+    /// The row of a run in the index, if this list asks for it.
+    fn indexed_summary(&self, run: RunId, query: &Query) -> Result<Option<RunSummary>> {
+        let asked = |summary: Option<RunSummary>| summary.filter(|row| query.admits(row));
         for _ in 0..TRIES {
-            let Some(row) = self.row(run)? else { return Ok(None) };
+            let row = self.row(run)?.filter(|row| row.may_be_in(query));
+            let Some(row) = row else { return Ok(None) };
             match self.shown(run, &row)? {
-                Read::Is(summary) => return Ok(Some(summary)),
+                Read::Is(summary) => return Ok(asked(Some(summary))),
                 Read::Moved => {}
                 Read::Damaged(why) => {
                     self.lose(run, &format!("its last facts are lost: {why}"))?;
-                    return self.older_summary(run);
+                    return self.older_summary(run).map(asked);
                 }
             }
         }
         if self.recent().lost.contains_key(&run) {
-            return self.older_summary(run);
+            return self.older_summary(run).map(asked);
         }
         Err(Error::Broken(format!("the row of run {run} cannot be found where the index says")))
     }
@@ -180,8 +185,11 @@ impl Shared {
         while found <= limit {
             runs.clear();
             let range = range(query, from);
-            self.walk(&range, |key, _| {
-                runs.extend(keys::run_of(key));
+            self.walk(&range, |key, value| {
+                // The values of some keys say nothing.
+                if Head::decode(value).is_none_or(|head| head.is_in(query)) {
+                    runs.extend(keys::run_of(key));
+                }
                 if runs.len() > limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             })?;
             let Some(last) = runs.last() else { break };
@@ -190,10 +198,13 @@ impl Shared {
                 if rows.contains_key(run) {
                     continue;
                 }
-                if let Some(row) = self.indexed_summary(*run)?.filter(|row| query.admits(row)) {
+                if let Some(row) = self.indexed_summary(*run, query)? {
                     found += 1;
                     rows.insert(*run, Some(row));
                 }
+            }
+            if runs.len() <= limit {
+                break;
             }
         }
         let rows = rows.into_values().rev().flatten();
@@ -244,13 +255,16 @@ impl Shared {
 
 /// The narrowest keys among which the rows of a query are, youngest first.
 fn range(query: &Query, before: Option<RunId>) -> Range {
-    let prefix = match (query.waits_for_people, query.status, &query.workflow) {
-        (true, _, _) => vec![keys::WAITING],
-        (false, _, _) if query.has_disrupted => vec![keys::DISRUPTED],
-        (false, Some(status), _) => keys::status_prefix(status),
-        (false, None, _) if query.is_open => vec![keys::UNFINISHED],
-        (false, None, Some(workflow)) => keys::workflow_prefix(keys::short_hash(workflow)),
-        (false, None, None) => vec![keys::ROWS],
+    let prefix = match query.status {
+        _ if query.waits_for_people => vec![keys::OPEN],
+        _ if query.has_disrupted => vec![keys::DISRUPTED],
+        Some(RunStatus::Running | RunStatus::Waiting) => vec![keys::OPEN],
+        Some(status @ (RunStatus::Failed | RunStatus::Cancelled)) => keys::status_prefix(status),
+        Some(RunStatus::Succeeded) | None if query.is_open => vec![keys::OPEN],
+        Some(RunStatus::Succeeded) | None => match &query.workflow {
+            Some(workflow) => keys::workflow_prefix(keys::short_hash(workflow)),
+            None => vec![keys::ROWS],
+        },
     };
     let below = before.map(|run| keys::of_run(&prefix, run));
     Range { below, is_backwards: true, ..Range::of(prefix) }

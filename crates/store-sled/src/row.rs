@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use journal::Position;
 use model::{RunId, RunStatus, RunSummary, Timestamp};
-use store::Append;
+use sled::IVec;
+use store::{Append, Query};
 
 use crate::keys::{self, Hash};
 use crate::place::Parts;
@@ -24,13 +25,19 @@ const HAS_KEY: u8 = 8;
 /// Its summary is in the journal.
 const IN_JOURNAL: u8 = 16;
 
+/// What a row begins with: enough to tell for most lists whether the run is in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Head {
+    status: RunStatus,
+    waits_for_people: bool,
+    /// Whether nothing follows any more.
+    is_over: bool,
+    has_disrupted: bool,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Row {
-    pub(crate) status: RunStatus,
-    pub(crate) waits_for_people: bool,
-    /// Whether nothing follows any more.
-    pub(crate) is_over: bool,
-    pub(crate) has_disrupted: bool,
+    head: Head,
     pub(crate) next_seq: u32,
     pub(crate) updated_at: Timestamp,
     pub(crate) workflow: u32,
@@ -73,10 +80,12 @@ impl Row {
 
     fn of(summary: &RunSummary, dedupe: Option<Taken>, parts: Parts, shown: Shown) -> Row {
         Row {
-            status: summary.status,
-            waits_for_people: !summary.waiting.is_empty(),
-            is_over: summary.is_over(),
-            has_disrupted: !summary.disrupted_at.is_empty(),
+            head: Head {
+                status: summary.status,
+                waits_for_people: !summary.waiting.is_empty(),
+                is_over: summary.is_over(),
+                has_disrupted: !summary.disrupted_at.is_empty(),
+            },
             next_seq: summary.next_seq,
             updated_at: summary.updated_at,
             workflow: keys::short_hash(&summary.workflow),
@@ -87,40 +96,46 @@ impl Row {
         }
     }
 
-    /// The keys that stand in the index because of this row.
-    pub(crate) fn keys(&self, run: RunId) -> Vec<Vec<u8>> {
-        let mut all = vec![
-            keys::of_run(&keys::status_prefix(self.status), run),
-            keys::of_run(&keys::workflow_prefix(self.workflow), run),
-        ];
-        if self.is_over {
+    /// What stands in the index because of this row, for lists.
+    pub(crate) fn listed(&self, run: RunId) -> Vec<(IVec, IVec)> {
+        let mut all = vec![keys::of_run(&keys::workflow_prefix(self.workflow), run)];
+        match self.head.status {
+            RunStatus::Running | RunStatus::Waiting | RunStatus::Succeeded => {}
+            status @ (RunStatus::Failed | RunStatus::Cancelled) => {
+                all.push(keys::of_run(&keys::status_prefix(status), run));
+            }
+        }
+        if self.head.is_over {
             all.push(keys::finished(self.updated_at, run));
-        } else {
-            all.push(keys::of_run(&[keys::UNFINISHED], run));
         }
-        if self.waits_for_people {
-            all.push(keys::of_run(&[keys::WAITING], run));
-        }
-        if self.has_disrupted {
+        if self.head.has_disrupted {
             all.push(keys::of_run(&[keys::DISRUPTED], run));
         }
+        let mut all: Vec<_> = all.into_iter().map(|key| (key.into(), IVec::default())).collect();
+        if !self.head.is_over || self.head.waits_for_people {
+            let key = keys::of_run(&[keys::OPEN], run);
+            all.push((key.into(), self.head.encode().as_slice().into()));
+        }
         all
+    }
+
+    /// Whether the run may be in this list. What is not in the row itself is not looked at.
+    pub(crate) fn may_be_in(&self, query: &Query) -> bool {
+        let workflow = query.workflow.as_ref();
+        self.head.is_in(query) && workflow.is_none_or(|name| keys::short_hash(name) == self.workflow)
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(FIXED + 640);
         let parts = u8::try_from(self.parts.0.len()).expect("few begin in the row");
-        let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
-        let flags = flag(self.waits_for_people, WAITS)
-            | flag(self.status.is_finished() && !self.is_over, UNSETTLED)
-            | flag(self.has_disrupted, DISRUPTED)
-            | flag(self.dedupe.is_some(), HAS_KEY);
-        out.extend_from_slice(&[VERSION, keys::status_code(self.status), flags, parts]);
+        out.extend_from_slice(&self.head.encode());
+        out.push(parts);
         out.extend_from_slice(&self.next_seq.to_be_bytes());
         out.extend_from_slice(&self.updated_at.as_millis().to_be_bytes());
         out.extend_from_slice(&self.workflow.to_be_bytes());
         out.extend_from_slice(&self.source.to_be_bytes());
         if let Some(taken) = &self.dedupe {
+            out[2] |= HAS_KEY;
             out.extend_from_slice(&taken.until.as_millis().to_be_bytes());
             out.extend_from_slice(&taken.key);
         }
@@ -147,7 +162,7 @@ impl Row {
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Row> {
         let (fixed, mut rest) = bytes.split_first_chunk::<FIXED>()?;
-        let [VERSION, status, flags, parts] = *fixed.first_chunk()? else { return None };
+        let [_, _, flags, parts] = *fixed.first_chunk()?;
         let number = |at: usize| fixed[at..].first_chunk().map(|bytes| u32::from_be_bytes(*bytes));
         let mut dedupe = None;
         if flags & HAS_KEY != 0 {
@@ -157,12 +172,8 @@ impl Row {
             rest = behind;
         }
         let (parts, summary) = rest.split_at_checked(usize::from(parts) * Parts::LEN)?;
-        let status = self::status(status)?;
         Some(Row {
-            status,
-            waits_for_people: flags & WAITS != 0,
-            is_over: status.is_finished() && flags & UNSETTLED == 0,
-            has_disrupted: flags & DISRUPTED != 0,
+            head: Head::decode(bytes)?,
             next_seq: number(4)?,
             updated_at: Timestamp::from_millis(i64::from_be_bytes(*fixed[8..].first_chunk()?)),
             workflow: number(16)?,
@@ -175,6 +186,36 @@ impl Row {
                 Shown::InJournal(Position::from_u64(u64::from_be_bytes(*summary.first_chunk()?)))
             },
         })
+    }
+}
+
+impl Head {
+    fn encode(self) -> [u8; 3] {
+        let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+        let flags = flag(self.waits_for_people, WAITS)
+            | flag(self.status.is_finished() && !self.is_over, UNSETTLED)
+            | flag(self.has_disrupted, DISRUPTED);
+        [VERSION, keys::status_code(self.status), flags]
+    }
+
+    /// From the value of a row or of [`keys::OPEN`].
+    pub(crate) fn decode(value: &[u8]) -> Option<Head> {
+        let [VERSION, status, flags] = *value.first_chunk()? else { return None };
+        let status = self::status(status)?;
+        Some(Head {
+            status,
+            waits_for_people: flags & WAITS != 0,
+            is_over: status.is_finished() && flags & UNSETTLED == 0,
+            has_disrupted: flags & DISRUPTED != 0,
+        })
+    }
+
+    /// Whether a run with this head may be in this list.
+    pub(crate) fn is_in(self, query: &Query) -> bool {
+        query.status.is_none_or(|status| self.status == status)
+            && (!query.waits_for_people || self.waits_for_people)
+            && (!query.is_open || !self.is_over)
+            && (!query.has_disrupted || self.has_disrupted)
     }
 }
 

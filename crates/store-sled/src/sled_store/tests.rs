@@ -2,6 +2,7 @@ mod abandon;
 mod backup;
 mod damage;
 mod kill;
+mod lists;
 mod power;
 mod prune;
 mod room;
