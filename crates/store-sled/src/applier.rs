@@ -54,6 +54,7 @@ fn catch_up(shared: &Shared, flushed: Position) -> Result<()> {
         let Some(last) = due.last() else { return Ok(()) };
         let mut changes = Changes::new(&shared.index);
         for queued in &due {
+            queued.creates.into_iter().for_each(|run| changes.expect_none(run));
             apply(&mut changes, &queued.entry, queued.place)?;
         }
         failpoints::reach("index.before");

@@ -68,6 +68,11 @@ impl<'a> Changes<'a> {
         Ok(())
     }
 
+    /// The index has nothing of this run, so it is not read for it.
+    pub(crate) fn expect_none(&mut self, run: RunId) {
+        self.rows.entry(run).or_insert(RowChange { old: None, new: None });
+    }
+
     pub(crate) fn row(&mut self, run: RunId) -> Result<&mut Option<Row>> {
         match self.rows.entry(run) {
             hash_map::Entry::Occupied(slot) => Ok(&mut slot.into_mut().new),

@@ -59,6 +59,8 @@ pub(crate) struct Queued {
     pub(crate) place: Place,
     pub(crate) identity: u128,
     pub(crate) entry: Arc<Entry>,
+    /// The run that it creates, of which the index knows nothing yet.
+    pub(crate) creates: Option<RunId>,
 }
 
 /// What is known of something here.
@@ -122,14 +124,17 @@ impl Recent {
         }
     }
 
-    /// Takes note of what was ordered.
-    pub(crate) fn note(&mut self, queued: Queued) {
+    /// Takes note of what was ordered, and nothing spoke against it.
+    pub(crate) fn note(&mut self, mut queued: Queued) {
         let at = queued.place.at;
         match &*queued.entry {
             Entry::Append(append) => {
                 if let Some(dedupe) = &append.dedupe {
                     self.keys.insert(keys::hash(&dedupe.key), (append.run(), dedupe.until, at));
                 }
+                // A run that waits for the index to forget it is known here.
+                let is_known = append.expected_seq() > 0 || self.runs.contains_key(&append.run());
+                queued.creates = (!is_known).then(|| append.run());
                 let run = self.runs.entry(append.run()).or_default();
                 run.appends.push((at, Arc::clone(append)));
             }

@@ -340,6 +340,7 @@ fn queued(at: Position, draft: &Draft, entry: &Arc<Entry>) -> Queued {
         place: Place { at, bytes: length(draft.bytes()) },
         identity: identity(draft.digest()),
         entry: Arc::clone(entry),
+        creates: None,
     }
 }
 

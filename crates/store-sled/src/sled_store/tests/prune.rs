@@ -222,6 +222,37 @@ async fn a_run_of_many_appends_is_whole_wherever_they_lie() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_was_forgotten_can_begin_anew() {
+    let folder = TempDir::new().unwrap();
+    let first = sample::create_once(1, "key", 1_000_000);
+    let last = sample::follow_as(&first, RunStatus::Failed);
+    let run = first.run();
+    let forgotten = || crate::entry::Entry::Forgotten { runs: vec![run], sources: Vec::new() };
+    // The index knows of the run, of its end, or of neither when it begins anew.
+    for (is_known, is_forgotten) in [(true, false), (true, true), (false, false)] {
+        let store = open(folder.path());
+        store.append(vec![first.clone(), last.clone()]).await.unwrap();
+        if is_known {
+            store.shared.catch_up().unwrap();
+        }
+        store.shared.order_now(|_| Some(forgotten())).unwrap();
+        if is_forgotten {
+            store.shared.catch_up().unwrap();
+        }
+        let again = sample::create(1);
+        assert!(matches!(store.append(vec![again.clone()]).await.unwrap()[0], Appended::At(_)));
+        drop(store);
+        let store = open(folder.path());
+        assert_eq!(store.health().await.reports, [""; 0], "the index holds what its sum says");
+        assert_eq!(store.journal(run).await.unwrap(), again.records);
+        let failed = Query { status: Some(RunStatus::Failed), ..Query::default() };
+        assert_eq!(store.runs(failed).await.unwrap().runs, []);
+        assert_eq!(conformance::open_runs(&store).await, [again.summary]);
+        store.shared.order_now(|_| Some(forgotten())).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_of_something_old_takes_no_key_back() {
     let folder = TempDir::new().unwrap();
     let parked = sample::create_once(1, "key", 10);
