@@ -17,7 +17,7 @@ fn main() {
     let runtime = runtime.expect("a runtime can be made");
     let folder = tempfile::TempDir::new().expect("a folder can be made");
     let open = || SledStore::open(folder.path(), &Settings::default()).expect("the store opens");
-    let time = |what: &str, began: Instant| println!("{what:<40} {:>8.2} s", began.elapsed().as_secs_f64());
+    let time = |what: &str, began: Instant| println!("{what:<45} {:>8.4} s", began.elapsed().as_secs_f64());
 
     let began = Instant::now();
     let store = open();
@@ -40,10 +40,11 @@ fn main() {
         }
     }
     time(&format!("{rows} rows of what is not over"), began);
-    let began = Instant::now();
-    let query = Query { waits_for_people: true, ..Query::default() };
-    let page = runtime.block_on(store.runs(query)).expect("the store works");
-    time(&format!("a page of {} rows", page.runs.len()), began);
+    for (what, query) in lists() {
+        let began = Instant::now();
+        let page = runtime.block_on(store.runs(query)).expect("the store works");
+        time(&format!("a page of {} rows: {what}", page.runs.len()), began);
+    }
     let began = Instant::now();
     for number in 0..1000 {
         let run = sample::run(number * (RUNS / 1000));
@@ -61,6 +62,23 @@ fn main() {
     let forgotten = runtime.block_on(store.prune(sample::second(10_000_000))).expect("the store works");
     time(&format!("{forgotten} runs forgotten"), began);
     println!("{} MB", runtime.block_on(store.health()).bytes >> 20);
+}
+
+/// Lists of all kinds, among them such as nothing is in.
+fn lists() -> Vec<(&'static str, Query)> {
+    let all = Query::default();
+    let of = |status| Query { status: Some(status), ..Query::default() };
+    vec![
+        ("of all", all.clone()),
+        ("that wait for people", Query { waits_for_people: true, ..all.clone() }),
+        ("of what is not over", Query { is_open: true, ..all.clone() }),
+        ("of a workflow", Query { workflow: Some("contain".to_owned()), ..all.clone() }),
+        ("that disrupted something", Query { has_disrupted: true, ..all }),
+        ("that are running", of(RunStatus::Running)),
+        ("that wait", of(RunStatus::Waiting)),
+        ("that succeeded", of(RunStatus::Succeeded)),
+        ("that failed", of(RunStatus::Failed)),
+    ]
 }
 
 /// Runs of five events; every second one waits for a person in the end, the others are finished.

@@ -52,8 +52,8 @@ pub struct SledStore {
 impl SledStore {
     /// Opens the store in this folder, or begins one.
     ///
-    /// Waits for the disk: seconds where there is much to read. An index that is damaged is made again from the journal, at some ten thousand appends per second. What was found is
-    /// in [`Health::reports`].
+    /// Waits for the disk: seconds where there is much to read. An index that is damaged, or that another version wrote, is
+    /// made again from the journal, at some ten thousand appends per second. What was found is in [`Health::reports`].
     ///
     /// # Errors
     ///
