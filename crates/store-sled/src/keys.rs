@@ -43,7 +43,8 @@ pub(crate) fn all_parts(run: RunId) -> Vec<u8> {
     of_run(&[PARTS], run)
 }
 
-/// Runs that failed or were cancelled: `i` status run. Others are found in [`OPEN`], or in [`ROWS`].
+/// Runs that run, failed or were cancelled, which are few among many: `i` status run. Those that wait are most of
+/// [`OPEN`], and those that succeeded most of [`ROWS`].
 pub(crate) fn status_prefix(status: RunStatus) -> Vec<u8> {
     vec![b'i', status_code(status)]
 }

@@ -258,8 +258,10 @@ fn range(query: &Query, before: Option<RunId>) -> Range {
     let prefix = match query.status {
         _ if query.waits_for_people => vec![keys::OPEN],
         _ if query.has_disrupted => vec![keys::DISRUPTED],
-        Some(RunStatus::Running | RunStatus::Waiting) => vec![keys::OPEN],
-        Some(status @ (RunStatus::Failed | RunStatus::Cancelled)) => keys::status_prefix(status),
+        Some(RunStatus::Waiting) => vec![keys::OPEN],
+        Some(status @ (RunStatus::Running | RunStatus::Failed | RunStatus::Cancelled)) => {
+            keys::status_prefix(status)
+        }
         Some(RunStatus::Succeeded) | None if query.is_open => vec![keys::OPEN],
         Some(RunStatus::Succeeded) | None => match &query.workflow {
             Some(workflow) => keys::workflow_prefix(keys::short_hash(workflow)),

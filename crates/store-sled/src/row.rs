@@ -100,8 +100,8 @@ impl Row {
     pub(crate) fn listed(&self, run: RunId) -> Vec<(IVec, IVec)> {
         let mut all = vec![keys::of_run(&keys::workflow_prefix(self.workflow), run)];
         match self.head.status {
-            RunStatus::Running | RunStatus::Waiting | RunStatus::Succeeded => {}
-            status @ (RunStatus::Failed | RunStatus::Cancelled) => {
+            RunStatus::Waiting | RunStatus::Succeeded => {}
+            status @ (RunStatus::Running | RunStatus::Failed | RunStatus::Cancelled) => {
                 all.push(keys::of_run(&keys::status_prefix(status), run));
             }
         }
