@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use model::{Failure, FailureClass};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-use serde_json::Value;
 use tokio::sync::Semaphore;
 use workflow::FailureRule;
 
@@ -145,8 +144,8 @@ impl Connection {
     fn give_up(&self, answer: Answer, request: &Prepared, token_lifetime: Option<Duration>) -> Exchange {
         let called = called(request);
         let reading = Reading {
-            inputs: &Value::Null,
-            call: &Value::Null,
+            inputs: &Arc::default(),
+            call: &Arc::default(),
             connection: &self.rendered.public,
             shared: self.rendered.failures(),
             phase: Phase::CallAfterLogin,

@@ -1,6 +1,5 @@
 //! Performs calls: one function from a node and its inputs to what became of it.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +46,7 @@ pub struct Call<'a> {
     /// The rendered inputs.
     pub inputs: &'a Value,
     /// Which call it is: `{ key, run, step, started_at }`, the same for all attempts. A request may carry it.
-    pub call: &'a Value,
+    pub call: &'a Arc<Value>,
     /// How long the whole call may take, with waiting for others and logging in.
     pub timeout: Duration,
 }
@@ -118,7 +117,7 @@ impl Nodes {
         let manifest = call.manifest;
         let request = requested(manifest)?;
         let connection = self.connection(manifest, call.connection)?;
-        let inputs = request::check_inputs(&manifest.inputs, call.inputs)?;
+        let inputs = Arc::new(request::check_inputs(&manifest.inputs, call.inputs)?);
         let base = connection.rendered.base(manifest.connection.is_some());
         let prepared = request::build(request, &inputs, call.call, base)?;
         let is_read = manifest.effect == Some(Effect::Read);
@@ -183,8 +182,8 @@ impl Connection {
 /// A call whose request is built.
 struct Ready<'a> {
     request: &'a Request,
-    inputs: Value,
-    call: &'a Value,
+    inputs: Arc<Value>,
+    call: &'a Arc<Value>,
     prepared: Prepared,
     /// Whether it only looks, whatever its method.
     is_read: bool,
@@ -217,9 +216,9 @@ impl Ready<'_> {
     }
 
     fn read(&self, connection: &Connection, exchange: &Exchange) -> Outcome {
-        let mut public = Cow::Borrowed(&connection.rendered.public);
+        let mut public = Arc::clone(&connection.rendered.public);
         if let Some(lifetime) = exchange.token_lifetime
-            && let Value::Object(public) = public.to_mut()
+            && let Value::Object(public) = Arc::make_mut(&mut public)
         {
             public.insert("token_lifetime_s".to_owned(), lifetime.as_secs().into());
         }

@@ -5,6 +5,7 @@
 mod url;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use expr::{EvalError, Scope, ValueTemplate};
 use model::{Failure, FailureClass};
@@ -54,12 +55,13 @@ pub(crate) fn check_inputs(inputs: &BTreeMap<String, Input>, given: &Value) -> R
 /// Builds the request; `inputs` have been checked.
 pub(crate) fn build(
     request: &Request,
-    inputs: &Value,
-    call: &Value,
+    inputs: &Arc<Value>,
+    call: &Arc<Value>,
     base: &Base,
 ) -> Result<Prepared, Failure> {
-    let roots = [("inputs".to_owned(), inputs.clone()), ("call".to_owned(), call.clone())];
-    let scope = Scope::new(Value::Object(Map::from_iter(roots)));
+    let mut scope = Scope::default();
+    scope.share(&["inputs"], Arc::clone(inputs));
+    scope.share(&["call"], Arc::clone(call));
     let method = request.method.eval_text(&scope).map_err(|error| unmade(&error))?;
     let method =
         Method::from_bytes(method.as_bytes()).map_err(|_| refused(format!("`{method}` is not a method")))?;

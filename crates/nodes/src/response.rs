@@ -1,5 +1,6 @@
 //! Reads the answer to a call. Pure: the answer is an argument, and what became of the call is the result.
 
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use expr::{Condition, Scope, ValueTemplate};
@@ -9,6 +10,9 @@ use workflow::{FailureRule, Request};
 
 use crate::outcome::{End, judge};
 use crate::request::url_shown;
+
+/// What templates read where they want something that is not there.
+static EMPTY: LazyLock<Arc<Value>> = LazyLock::new(|| json!({ "list": [], "object": {}, "text": "" }).into());
 
 /// What longer `Retry-After` is cut to.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
@@ -24,7 +28,7 @@ pub(crate) struct Answer {
 /// The body of an answer.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Body {
-    Json(Value),
+    Json(Arc<Value>),
     Text(String),
 }
 
@@ -42,11 +46,11 @@ pub(crate) enum Phase {
 /// What an answer is read with.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reading<'a> {
-    pub(crate) inputs: &'a Value,
+    pub(crate) inputs: &'a Arc<Value>,
     /// Which call it was.
-    pub(crate) call: &'a Value,
+    pub(crate) call: &'a Arc<Value>,
     /// What may be shown of the connection.
-    pub(crate) connection: &'a Value,
+    pub(crate) connection: &'a Arc<Value>,
     /// The rules of the product, after those of the node.
     pub(crate) shared: &'a [FailureRule],
     pub(crate) phase: Phase,
@@ -64,7 +68,9 @@ impl Body {
     /// JSON where the bytes are JSON, else text.
     pub(crate) fn read(bytes: &[u8]) -> Body {
         match serde_json::from_slice(bytes) {
-            Ok(json) if !model::is_deeper_than(&json, model::DEEPEST_FROM_OUTSIDE) => Body::Json(json),
+            Ok(json) if !model::is_deeper_than(&json, model::DEEPEST_FROM_OUTSIDE) => {
+                Body::Json(Arc::new(json))
+            }
             // An answer that stands deeper than a journal can hold is none that anybody means to give.
             Ok(_) | Err(_) => Body::Text(String::from_utf8_lossy(bytes).into_owned()),
         }
@@ -82,12 +88,14 @@ impl Phase {
 }
 
 impl Answer {
-    fn to_json(&self) -> Value {
-        let (key, body) = match &self.body {
-            Body::Json(json) => ("json", json.clone()),
-            Body::Text(text) => ("text", text.clone().into()),
-        };
-        object([("status", self.status.into()), ("headers", self.headers.clone().into()), (key, body)])
+    /// Shows it to expressions as `response`.
+    fn show(&self, scope: &mut Scope) {
+        scope.set(&["response", "status"], self.status.into());
+        scope.set(&["response", "headers"], self.headers.clone().into());
+        match &self.body {
+            Body::Json(json) => scope.share(&["response", "json"], Arc::clone(json)),
+            Body::Text(text) => scope.set(&["response", "text"], text.clone().into()),
+        }
     }
 
     fn header(&self, name: &str) -> Option<&str> {
@@ -105,8 +113,10 @@ impl Answer {
 }
 
 /// Whether a condition holds about an answer; not where it cannot be evaluated.
-pub(crate) fn holds(condition: &Condition, answer: &Answer, connection: &Value) -> bool {
-    let scope = Scope::new(json!({ "response": answer.to_json(), "connection": connection }));
+pub(crate) fn holds(condition: &Condition, answer: &Answer, connection: &Arc<Value>) -> bool {
+    let mut scope = Scope::default();
+    answer.show(&mut scope);
+    scope.share(&["connection"], Arc::clone(connection));
     condition.holds(&scope).unwrap_or(false)
 }
 
@@ -174,10 +184,12 @@ fn output(
             add_shape(template, answer, scope);
             template.eval(scope)
         }
-        None => Ok(match &answer.body {
-            Body::Json(json) => json.clone(),
-            Body::Text(text) => json!({ "text": text }),
-        }),
+        None => {
+            return Outcome::Succeeded(match &answer.body {
+                Body::Json(json) => Arc::clone(json),
+                Body::Text(text) => json!({ "text": text }).into(),
+            });
+        }
     };
     match output {
         Ok(output) => Outcome::Succeeded(output.into()),
@@ -189,38 +201,29 @@ fn output(
 ///
 /// Some answers are now a list and now an object, and a path through the wrong one is an error, also inside `default`.
 fn add_shape(template: &ValueTemplate, answer: &Answer, scope: &mut Scope) {
-    let shape = match &answer.body {
-        Body::Json(Value::Array(_)) => "list",
-        Body::Json(Value::Object(_)) => "object",
-        Body::Json(_) | Body::Text(_) => return,
+    let Body::Json(json) = &answer.body else { return };
+    let shape = match &**json {
+        Value::Array(_) => "list",
+        Value::Object(_) => "object",
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return,
     };
     let asks = |name: &str| {
         template.references().iter().any(|reference| reference.path.get(1).is_some_and(|part| part == name))
     };
-    if let Body::Json(json) = &answer.body
-        && asks(shape)
-    {
-        scope.set(&["response", shape], json.clone());
+    if asks(shape) {
+        scope.share(&["response", shape], Arc::clone(json));
     }
 }
 
 fn scope(answer: &Answer, reading: &Reading<'_>) -> Scope {
-    Scope::new(object([
-        ("inputs", reading.inputs.clone()),
-        ("call", reading.call.clone()),
-        ("connection", reading.connection.clone()),
-        ("response", answer.to_json()),
-        ("phase", reading.phase.as_str().into()),
-        (
-            "empty",
-            object([("list", Value::Array(Vec::new())), ("object", Map::new().into()), ("text", "".into())]),
-        ),
-    ]))
-}
-
-/// An object of values that are there already: cheaper than `json!`, which serializes what it is given.
-fn object<const N: usize>(entries: [(&str, Value); N]) -> Value {
-    entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    let mut scope = Scope::default();
+    scope.share(&["inputs"], Arc::clone(reading.inputs));
+    scope.share(&["call"], Arc::clone(reading.call));
+    scope.share(&["connection"], Arc::clone(reading.connection));
+    answer.show(&mut scope);
+    scope.set(&["phase"], reading.phase.as_str().into());
+    scope.share(&["empty"], Arc::clone(&EMPTY));
+    scope
 }
 
 /// The first rule that holds; one that reads what is not there does not.

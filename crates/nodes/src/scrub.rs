@@ -49,7 +49,7 @@ impl Scrubber {
             *value = self.value(value);
         }
         answer.body = match answer.body {
-            Body::Json(json) if self.is_in(&json) => Body::Json(self.value(&json)),
+            Body::Json(json) if self.is_in(&json) => Body::Json(self.value(&json).into()),
             Body::Text(text) => Body::Text(self.text(&text)),
             Body::Json(json) => Body::Json(json),
         };

@@ -123,13 +123,14 @@ fn node_test(manifest: &Manifest, recipe: Option<&Recipe>, test: &NodeTest) -> R
     let Action::Request(request) = &manifest.action else {
         return Err("only a node with a `request` or with `native` has tests".to_owned());
     };
-    let call = test.call.as_ref().unwrap_or(&CALL);
+    let call = test.call.as_ref().unwrap_or(&CALL).clone().into();
     let base = match manifest.connection {
         Some(_) => Base::Below(Root::parse(SOMEWHERE)?),
         None => Base::Anywhere,
     };
     let built = request::check_inputs(&manifest.inputs, &given)
-        .and_then(|inputs| request::build(request, &inputs, call, &base).map(|prepared| (inputs, prepared)));
+        .map(Arc::new)
+        .and_then(|inputs| request::build(request, &inputs, &call, &base).map(|prepared| (inputs, prepared)));
     let (inputs, prepared) = match built {
         Ok(built) => built,
         Err(failure) => return expected.check(&Outcome::Failed(failure)),
@@ -138,10 +139,10 @@ fn node_test(manifest: &Manifest, recipe: Option<&Recipe>, test: &NodeTest) -> R
         check_request(expected, &prepared)?;
     }
     let response = test.response.as_ref().ok_or("the request is built, and the test has no `response`")?;
-    let connection = if test.connection.is_null() { json!({}) } else { test.connection.clone() };
+    let connection = if test.connection.is_null() { json!({}) } else { test.connection.clone() }.into();
     let reading = Reading {
         inputs: &inputs,
-        call,
+        call: &call,
         connection: &connection,
         shared: recipe.map_or(&[], |recipe| &recipe.failures),
         phase: phase(test.phase.as_deref())?,
@@ -182,9 +183,10 @@ fn recipe_test(recipe: &Arc<Recipe>, test: &RecipeTest) -> Result<(), String> {
     let expected = Expected::one(None, test.failed.as_ref(), test.unknown.as_ref())?;
     let phase = phase(test.phase.as_deref())?;
     let called = if phase == Phase::Login { "the login" } else { "the call" };
+    let nothing = Arc::default();
     let reading = Reading {
-        inputs: &Value::Null,
-        call: &Value::Null,
+        inputs: &nothing,
+        call: &nothing,
         connection: &rendered.public,
         shared: &recipe.failures,
         phase,

@@ -118,7 +118,7 @@ impl Executor for Performer {
             manifest: &command.node,
             connection: command.connection.as_deref(),
             inputs: &command.inputs,
-            call: &command.call(),
+            call: &command.call().into(),
             timeout: command.timeout,
         };
         self.0.perform(call).await

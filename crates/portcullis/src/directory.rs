@@ -31,7 +31,7 @@ impl Directory for Agents {
             return Err(format!("there is no node `{}`", Agents::NODE));
         };
         let inputs = json!({ "agent": id });
-        let call = Call { manifest, connection, inputs: &inputs, call: &Value::Null, timeout: PATIENCE };
+        let call = Call { manifest, connection, inputs: &inputs, call: &Arc::default(), timeout: PATIENCE };
         match self.nodes.perform(call).await {
             Outcome::Succeeded(agent) => Ok(facts(&agent)),
             Outcome::Failed(failure) | Outcome::Unknown(failure) => Err(failure.message),

@@ -68,7 +68,7 @@ impl AlertSource for MissedAlerts {
             manifest: &self.search_alerts,
             connection: Some(&self.connection),
             inputs: &inputs,
-            call: &Value::Null,
+            call: &Arc::default(),
             timeout: PATIENCE,
         };
         match self.nodes.perform(call).await {

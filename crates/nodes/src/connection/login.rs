@@ -55,9 +55,10 @@ fn in_login(failure: Failure) -> Failure {
 /// The token in an answer to the login. Pure.
 pub(crate) fn read(rendered: &Rendered, entry: &TokenEntry, answer: &Answer) -> Result<Fresh, NoLogin> {
     let called = format!("the login to `{}`", rendered.name);
+    let nothing = Arc::default();
     let reading = Reading {
-        inputs: &Value::Null,
-        call: &Value::Null,
+        inputs: &nothing,
+        call: &nothing,
         connection: &rendered.public,
         shared: rendered.failures(),
         phase: Phase::Login,

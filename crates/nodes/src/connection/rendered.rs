@@ -26,7 +26,7 @@ pub(crate) struct Rendered {
     /// Where nodes that bring their URL may call.
     other: Base,
     /// What may be shown of the connection.
-    pub(crate) public: Value,
+    pub(crate) public: Arc<Value>,
     pub(crate) entry: Entry,
     pub(crate) scrubber: Scrubber,
 }
@@ -59,7 +59,7 @@ impl Rendered {
             recipe: None,
             own: Base::Anywhere,
             other: Base::Anywhere,
-            public: json!({}),
+            public: json!({}).into(),
             entry: Entry::Headers(HeaderMap::new()),
             scrubber: Scrubber::default(),
         }
@@ -108,7 +108,8 @@ pub(crate) fn render(
     Ok(Rendered {
         name: name.to_owned(),
         recipe: Some(recipe.clone()),
-        public: json!({ "name": name, "product": recipe.product, "url": root.as_str(), "settings": shown }),
+        public: json!({ "name": name, "product": recipe.product, "url": root.as_str(), "settings": shown })
+            .into(),
         own: Base::Below(api),
         other: Base::BelowOrWhole(root),
         entry,

@@ -42,6 +42,7 @@ async fn call(nodes: &Nodes, node: &str, inputs: Value) -> Outcome {
 
 async fn within(timeout: Duration, nodes: &Nodes, node: &str, inputs: Value) -> Outcome {
     let identity = json!({ "key": KEY, "run": "r1", "step": "step", "started_at": "2026-01-01T00:00:00Z" });
+    let identity = identity.into();
     let call = Call { manifest: manifest(node), connection: None, inputs: &inputs, call: &identity, timeout };
     nodes.perform(call).await
 }

@@ -44,7 +44,7 @@ pub(super) struct ExpectedFailure {
 impl GivenResponse {
     pub(super) fn answer(&self) -> Answer {
         let body = match (&self.json, &self.text) {
-            (Some(json), _) => Body::Json(json.clone()),
+            (Some(json), _) => Body::Json(json.clone().into()),
             (None, text) => Body::Text(text.clone().unwrap_or_default()),
         };
         Answer { status: self.status, headers: self.headers.clone(), body }

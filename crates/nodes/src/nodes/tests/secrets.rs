@@ -78,7 +78,7 @@ async fn the_credentials_of_a_connection_go_nowhere_else() {
             manifest,
             connection: Some("thehive"),
             inputs: &inputs,
-            call: &Value::Null,
+            call: &Arc::default(),
             timeout: Duration::from_secs(30),
         };
         shown(&nodes.perform(call).await)
@@ -104,7 +104,7 @@ async fn a_node_cannot_set_the_header_that_says_who_we_are() {
             manifest,
             connection: Some("thehive"),
             inputs: &inputs,
-            call: &Value::Null,
+            call: &Arc::default(),
             timeout: Duration::from_secs(30),
         })
         .await;

@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::sync::Arc;
 
 use futures::future::join_all;
 
@@ -41,7 +42,7 @@ async fn steps_compute_in_turn() {
         let manifest = catalog.get(node).unwrap();
         show(
             nodes
-                .perform(Call { manifest, connection: None, inputs: &inputs, call: &Value::Null, timeout })
+                .perform(Call { manifest, connection: None, inputs: &inputs, call: &Arc::default(), timeout })
                 .await,
         )
     };
