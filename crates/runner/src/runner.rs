@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use engine::{Input, Run};
+use futures::FutureExt as _;
 use model::{Decision, Digest, Person, Resolution, RunId, RunStatus, RunSummary, StepKey, Timestamp};
 use store::{Fence, Query, Store};
 use tokio::runtime::Handle;
@@ -482,7 +483,12 @@ impl Shared {
         position: store::Position,
     ) -> End {
         let (ended, end) = oneshot::channel();
-        self.drivers.spawn(drive::drive(self.clone(), run, mailbox, position, ended));
+        let is_over = run.is_over();
+        let mut driven = Box::pin(drive::drive(self.clone(), run, mailbox, position, ended));
+        // Of what is over nothing is left but to say so, and that is no reason to go to another thread.
+        if !is_over || driven.as_mut().now_or_never().is_none() {
+            self.drivers.spawn(driven);
+        }
         end
     }
 

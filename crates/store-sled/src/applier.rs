@@ -10,8 +10,8 @@ use crate::changes::Changes;
 use crate::index::{Error, Result};
 use crate::shared::Shared;
 
-/// So many records are put into the index at once.
-const MOST: usize = 2048;
+/// So many records are put into the index at once: sled lets nobody look meanwhile, and who appends may have to.
+const MOST: usize = 256;
 /// How often it is looked whether sled, which writes on its own, could.
 const LOOK: Duration = Duration::from_secs(1);
 
