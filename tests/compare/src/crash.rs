@@ -8,6 +8,7 @@ use crate::bench::Bench;
 use crate::options::Options;
 use crate::peer::{Later, Peer};
 use crate::results::{Crash, Measured};
+use crate::say;
 use crate::work::Work;
 
 const CONCURRENCY: usize = 16;
@@ -19,6 +20,8 @@ const AFTER: Duration = Duration::from_millis(200);
 /// How long nothing may happen before what is missing counts as lost, and how long that may take.
 const SILENCE: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(90);
+/// How long the first run may take.
+const FIRST: Duration = Duration::from_secs(15);
 /// How often each is killed.
 const TIMES: u32 = 2;
 
@@ -39,7 +42,14 @@ pub(crate) async fn measure(
 async fn once(bench: &Bench, peer: &dyn Peer, kill: Duration) -> anyhow::Result<Option<Crash>> {
     let Some(target) = peer.later(Later::Loop) else { return Ok(None) };
     let running = bench.start(peer).await?;
+    bench.world.forget();
     bench.persist(&target).await?;
+    if !does_its_work(bench).await {
+        // Whatever keeps it from working: a kill would say nothing of it.
+        say(format!("{}: the first run made no last call, so no kill is measured", peer.name()));
+        running.processes.stop().await;
+        return Ok(None);
+    }
     bench.world.forget();
     let processes = running.processes;
     let killed = async {
@@ -53,6 +63,18 @@ async fn once(bench: &Bench, peer: &dyn Peer, kill: Duration) -> anyhow::Result<
     let asks = peer.in_doubt().await?;
     running.processes.stop().await;
     Ok(Some(count(bench, &report?, asks)))
+}
+
+/// Whether the last call of a run comes, before anything is killed.
+async fn does_its_work(bench: &Bench) -> bool {
+    let began = Instant::now();
+    while bench.world.runs("/update").is_empty() {
+        if began.elapsed() > FIRST {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    true
 }
 
 /// Waits until no more calls come.
