@@ -11,11 +11,11 @@ const BEGIN: &str = "<!-- measured -->";
 const END: &str = "<!-- end of measured -->";
 /// How many times what a peer does we want to do.
 const TARGETS: [(Work, &str, f64); 8] = [
-    (Work::Pure, "n8n", 100.0),
-    (Work::Pure, "n8n (legacy)", 50.0),
+    (Work::Pure, "n8n", 300.0),
+    (Work::Pure, "n8n (legacy)", 100.0),
     (Work::Pure, "Restate", 30.0),
     (Work::Pure, "DBOS", 60.0),
-    (Work::Http, "n8n", 40.0),
+    (Work::Http, "n8n", 80.0),
     (Work::Http, "Restate", 8.0),
     (Work::Http, "DBOS", 12.0),
     (Work::Http, "Node-RED", 5.0),

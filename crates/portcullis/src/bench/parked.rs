@@ -36,7 +36,7 @@ pub(super) async fn parked(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
         tokio::time::sleep(REST / 4).await;
         idle.push(megabytes(server.memory()?));
     }
-    let idle = Figure::new(ROW, "resident memory, idle", Unit::Megabytes, idle).at_most(40.0);
+    let idle = Figure::new(ROW, "resident memory, idle", Unit::Megabytes, idle).at_most(35.0);
     let above = |memory: u64| vec![megabytes(memory) - idle.value()];
     let folder = bench.folder(&setup())?;
     let server = Server::start(&folder).await?;

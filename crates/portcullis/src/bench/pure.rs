@@ -43,7 +43,7 @@ pub(super) async fn pure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
         .map(|(what, rates)| Figure::new(ROW, what, Unit::PerSecond, rates))
         .collect();
     figures.extend([
-        Figure::new(ROW, "processor for a pure step", Unit::Microseconds, cpu).at_most(15.0),
+        Figure::new(ROW, "processor for a pure step", Unit::Microseconds, cpu).at_most(10.0),
         Figure::new(
             ROW,
             "flushes for a run of six pure steps, c = 1",
