@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use lab::load::{Load, Pace, Report, Target};
 use lab::outside::Outside;
+use serde_json::Value;
 
 use crate::peer::{Peer, client};
 use crate::process::{Processes, copy};
@@ -103,7 +104,10 @@ impl Bench {
 
     /// Posts one alert; gives what is answered if it was taken.
     pub(crate) async fn ask(&self, target: &Target, number: u64) -> anyhow::Result<String> {
-        post(target, number, self.alert.text(number)).await
+        let answer = post(target, number, self.alert.text(number)).await?;
+        // While n8n starts it says so, with a 200, to whatever comes.
+        serde_json::from_str::<Value>(&answer).with_context(|| format!("this is no answer: {answer}"))?;
+        Ok(answer)
     }
 
     /// Sends alerts, so many at once.
