@@ -526,8 +526,8 @@ fn an_attempt_that_did_not_happen_says_nothing_of_the_one_before_it() {
     assert_ne!(world.run.status(), RunStatus::Failed, "{}", world.story());
 }
 
-#[test]
-fn what_is_in_doubt_stays_so_while_somebody_is_asked_whether_it_is_undone() {
+/// Nobody knows whether it happened, and somebody is asked whether to undo it.
+fn in_doubt_and_to_be_undone() -> World {
     let text = ISOLATE.replace("after: 30m", "after: 30m, approval: { ask: \"Release?\" }");
     let mut world = isolating(&text);
     world.succeeds("isolate", json!({ "sent": true }));
@@ -536,20 +536,19 @@ fn what_is_in_doubt_stays_so_while_somebody_is_asked_whether_it_is_undone() {
         world.wait(5);
     }
     world.wait(2_000);
+    world
+}
+
+#[test]
+fn what_is_in_doubt_stays_so_while_somebody_is_asked_whether_it_is_undone() {
+    let mut world = in_doubt_and_to_be_undone();
     assert!(world.story().contains("isolate.undo"), "{}", world.story());
     assert_eq!(world.held(), "host/web-01/network in_doubt 1801");
 }
 
 #[test]
 fn what_did_not_happen_is_not_held_although_somebody_is_asked_whether_it_is_undone() {
-    let text = ISOLATE.replace("after: 30m", "after: 30m, approval: { ask: \"Release?\" }");
-    let mut world = isolating(&text);
-    world.succeeds("isolate", json!({ "sent": true }));
-    for _ in 0..3 {
-        world.sees("isolate", json!({ "found": false }));
-        world.wait(5);
-    }
-    world.wait(2_000);
+    let mut world = in_doubt_and_to_be_undone();
     assert_eq!(world.held(), "host/web-01/network in_doubt 1801");
     world.resolves("isolate", Resolution::Failed).unwrap();
     assert_eq!(world.held(), "", "{}", world.story());
