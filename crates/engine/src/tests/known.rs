@@ -541,7 +541,7 @@ fn in_doubt_and_to_be_undone() -> World {
 
 #[test]
 fn what_is_in_doubt_stays_so_while_somebody_is_asked_whether_it_is_undone() {
-    let mut world = in_doubt_and_to_be_undone();
+    let world = in_doubt_and_to_be_undone();
     assert!(world.story().contains("isolate.undo"), "{}", world.story());
     assert_eq!(world.held(), "host/web-01/network in_doubt 1801");
 }
