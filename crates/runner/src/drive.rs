@@ -230,8 +230,8 @@ impl Driver {
     fn hand_on(&mut self) {
         if self.run.status().is_finished() && !self.has_handed_on {
             self.has_handed_on = true;
-            if let Some(ended) = self.ended.take() {
-                // Nobody may be waiting.
+            if let Some(ended) = self.ended.take().filter(|ended| !ended.is_closed()) {
+                // Whoever waits may go.
                 let _ = ended.send((Ended::of(&self.run), self.position));
             }
             self.shared.ended(&self.run);
